@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net';
+import type { GatewayConfig, GatewayListener } from '../ipc/gateway-config.js';
+
+/**
+ * The seam between what moves bytes (an engine) and what decides (access, limits, routes, leases).
+ * An engine accepts, reads as much as the decision needs, asks its host, and relays.
+ */
+export interface Engine {
+  readonly name: 'native' | 'node';
+  /**
+   * Takes on a listener: from here on the engine owns `fds` (listening, non-blocking) and closes them.
+   * `addresses` are the fds' own, as `ip:port`, `[ip6]:port` or a path.
+   */
+  listen(listener: GatewayListener, sockets: readonly ListeningSocket[]): void;
+  /** Stops accepting on a listener and closes its sockets; open connections go on. */
+  unlisten(listener: string): void;
+  /** New settings of listeners that stay (certificates, access, redirect, trusted proxies). */
+  update(config: GatewayConfig): void;
+  /** The instance is no more, or will be at once: closes its connections and pooled connections. */
+  closeInstance(service: string, instance: number): void;
+  /** Accepts no more, ends idle keep-alive connections; resolves when the last connection ended. */
+  drain(): Promise<void>;
+}
+
+export interface ListeningSocket {
+  readonly fd: number;
+  readonly address: string;
+}
+
+/** Who is asking for a service, for limits, the log and `rouse explain`. */
+export interface Demand {
+  readonly service: string;
+  /** Index into the service's upstreams. */
+  readonly upstream: number;
+  readonly listener: string;
+  readonly protocol: string;
+  /** `ip:port`, `[ip6]:port`, or `unix:`. */
+  readonly source: string;
+  /** What the client connected to, in the same form. */
+  readonly destination: string;
+  /** The host or server name that led here, if one did. */
+  readonly name: string | null;
+}
+
+/** What an engine asks its host for. One host serves all engines of a thread. */
+export interface EngineHost {
+  readonly router: { readonly current: RouteTable };
+  /** Counts an accepted connection; a refusal's code when access or the listener's state forbids it. */
+  admit(listener: string, sourceIp: string): AdmitRefusal | null;
+  /**
+   * A use of a running instance of the service. Resolves at once while the gateway holds the lease,
+   * else when the supervisor has granted it: until then the demand is held, within the bounds of
+   * `limits`. Rejects with a `Refusal`. An aborted signal ends the holding (rejects with
+   * `AbortError`), after the resolution it does nothing.
+   */
+  acquire(demand: Demand, signal?: AbortSignal): Promise<Use>;
+  /** Hands an accepted connection over to a process of a `stdio` service; the fd is closed either way. Rejects with a `Refusal`. */
+  handOver(demand: Demand, fd: number): Promise<void>;
+  /** One line of the access log. */
+  logAccess(entry: AccessEntry): void;
+  /** Counts and logs a refusal. */
+  logRefusal(entry: RefusalEntry): void;
+}
+
+export type AdmitRefusal = 'access-denied' | 'gateway-draining';
+
+/** A lease's single use: a relayed connection, or one request in flight. */
+export interface Use {
+  readonly service: string;
+  readonly instance: number;
+  /**
+   * A connection to the upstream of the demand, through sockets that the supervisor handed in.
+   * Retries while an instance that is ready refuses for a moment; rejects with a `Refusal`
+   * (`upstream-unreachable`). The caller owns the socket (`allowHalfOpen`, no data lost before the
+   * first listener: it is paused).
+   */
+  dial(): Promise<Socket>;
+  /** A connection that moved no byte for `idle.quietMs` holds nothing awake: until `resume`. */
+  setQuiet(): void;
+  /** Back from quiet, waking the instance where it was frozen; rejects with a `Refusal` when it is gone. */
+  resume(): Promise<void>;
+  /** The use is over. Idempotent. */
+  end(): void;
+}
+
+export interface RouteMatch {
+  readonly service: string;
+  readonly upstream: number;
+  readonly upstreamKind: 'tcp' | 'unix' | 'socket' | 'stdio';
+  readonly quietMs: number;
+}
+
+/** Pure look-up, built once for each configuration. */
+export interface RouteTable {
+  /**
+   * `host`: for http and https listeners, `sni`: for tls; both normalised (lower case, no port, no
+   * trailing dot, IPv6 without brackets); null when there is none.
+   * `destination`: what the client connected to; null on Unix listeners.
+   */
+  match(
+    listener: string,
+    destination: { readonly ip: string; readonly port: number } | null,
+    host: string | null,
+    sni: string | null,
+  ): RouteMatch | null;
+  listener(name: string): GatewayListener | null;
+}
+
+export interface AccessEntry {
+  readonly listener: string;
+  readonly service: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly name: string | null;
+  /** HTTP only. */
+  readonly method?: string;
+  readonly target?: string;
+  readonly status?: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  /** How long the client waited for the service to wake, in milliseconds. */
+  readonly heldMs: number;
+}
+
+export interface RefusalEntry {
+  readonly listener: string;
+  readonly service: string | null;
+  readonly source: string;
+  readonly code: string;
+  readonly detail: string;
+}

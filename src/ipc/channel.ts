@@ -1,0 +1,112 @@
+import { messageOf, RouseError } from '../base/errors.js';
+import { closeFd } from '../sys/descriptors.js';
+import { receivePacket, sendPacket } from '../sys/fd-passing.js';
+import { type Watch, watchFd } from '../sys/poller.js';
+
+export interface ChannelHandlers<In> {
+  /** The descriptors are the handler's from here on. */
+  onMessage(message: In, fds: number[]): void;
+  /** Once: the other side closed (`null`), or it broke the rules, or doesn't read. The channel is closed then. */
+  onEnd(failure: RouseError | null): void;
+  /** Throws on what isn't a message. */
+  parse(value: unknown): In;
+}
+
+interface Queued {
+  readonly packet: Buffer;
+  readonly fds: readonly number[];
+  readonly closeAfter: boolean;
+}
+
+/** What may wait to be sent; beyond that the other side has stopped reading. */
+const QUEUE_LIMIT = 20_000;
+/** Packets taken in one go, before other work of the thread gets its turn. */
+const BATCH = 64;
+
+/** One end of the control channel: JSON messages, each with its descriptors, over a SEQPACKET socket that it owns. */
+export class Channel<In, Out> {
+  readonly #watch: Watch;
+  readonly #queue: Queued[] = [];
+  #isClosed = false;
+
+  constructor(
+    private readonly fd: number,
+    private readonly handlers: ChannelHandlers<In>,
+  ) {
+    this.#watch = watchFd(fd, { read: true }, (events) => {
+      if (events.write) this.#flush();
+      if (events.read) this.#receive();
+    });
+  }
+
+  /**
+   * Sends a message; after `end` it does nothing. `fds` stay the caller's, unless `closeAfter`: then
+   * they are closed once they are sent (or can't be).
+   */
+  send(message: Out, fds: readonly number[] = [], options: { closeAfter?: boolean } = {}): void {
+    const closeAfter = options.closeAfter ?? false;
+    if (this.#isClosed) {
+      if (closeAfter) for (const fd of fds) closeFd(fd);
+      return;
+    }
+    this.#queue.push({ packet: Buffer.from(JSON.stringify(message)), fds, closeAfter });
+    if (this.#queue.length === 1) this.#flush();
+    else if (this.#queue.length > QUEUE_LIMIT) this.#end(new RouseError('protocol', 'the other side of the control channel does not read'));
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watch.close();
+    for (const { fds, closeAfter } of this.#queue.splice(0)) {
+      if (closeAfter) for (const fd of fds) closeFd(fd);
+    }
+    closeFd(this.fd);
+  }
+
+  #flush(): void {
+    try {
+      for (let next = this.#queue[0]; next; next = this.#queue[0]) {
+        if (!sendPacket(this.fd, next.packet, next.fds)) {
+          this.#watch.want({ read: true, write: true });
+          return;
+        }
+        if (next.closeAfter) for (const fd of next.fds) closeFd(fd);
+        this.#queue.shift();
+      }
+      this.#watch.want({ read: true });
+    } catch (error) {
+      // The other side's end is seen by reading, after what it still sent.
+      for (const { fds, closeAfter } of this.#queue.splice(0)) {
+        if (closeAfter) for (const fd of fds) closeFd(fd);
+      }
+      if (error instanceof RangeError) throw error;
+      this.#watch.want({ read: true });
+    }
+  }
+
+  #receive(): void {
+    for (let taken = 0; taken < BATCH && !this.#isClosed; taken += 1) {
+      let fds: number[] = [];
+      try {
+        const packet = receivePacket(this.fd);
+        if (packet === null) return;
+        if (packet === 'end') return this.#end(null);
+        fds = packet.fds;
+        const message = this.handlers.parse(JSON.parse(packet.bytes.toString('utf8')));
+        const passed = fds;
+        fds = [];
+        this.handlers.onMessage(message, passed);
+      } catch (error) {
+        for (const fd of fds) closeFd(fd);
+        return this.#end(error instanceof RouseError ? error : new RouseError('protocol', `not a message of the control channel: ${messageOf(error)}`));
+      }
+    }
+  }
+
+  #end(failure: RouseError | null): void {
+    if (this.#isClosed) return;
+    this.close();
+    this.handlers.onEnd(failure);
+  }
+}

@@ -1,0 +1,23 @@
+/** What the launcher starts: a program, in a VPS that stands, as somebody, with these descriptors and no others. */
+export interface LaunchRequest {
+  /** Absolute, as it is named inside the VPS. */
+  readonly executable: string;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  readonly directory: string;
+  /** [descriptor of this process, number in the new one]; the former stay the caller's. */
+  readonly descriptors: readonly (readonly [number, number])[];
+  /** pidfd of a process in the VPS, whose namespaces are entered; null: no namespaces. */
+  readonly vpsPidfd: number | null;
+  /** CLONE_NEW* flags of the namespaces to enter. */
+  readonly namespaces: number;
+  /** null: this process's own identity (where the kernel maps no other). */
+  readonly identity: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] } | null;
+  readonly umask: number;
+  readonly cpus: readonly number[];
+}
+
+export type LaunchResult =
+  | { readonly pid: number }
+  /** `step`: what failed, in words. */
+  | { readonly step: string; readonly errno: number };

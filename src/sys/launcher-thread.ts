@@ -1,0 +1,204 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { closeFd, duplicateFd } from './descriptors.js';
+import type { LaunchRequest, LaunchResult } from './launch-request.js';
+import {
+  CLONE_FS,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  checked,
+  exitNow,
+  lastErrno,
+  libc,
+  NativeMemory,
+  prctl,
+  SYS,
+  SystemError,
+  schedSetaffinity,
+  setns,
+  syscall,
+  umask,
+  unshare,
+} from './libc.js';
+
+/**
+ * The launcher thread. It shares no working directory, root and umask with the others, has
+ * no_new_privs and an empty bounding set, so what it spawns can never gain a privilege. Between two
+ * requests it is back in the host's namespaces as root; what can't come back ends the process, for a
+ * thread in the wrong place would start the next service there.
+ */
+
+const fileActionsInit = libc.func('int posix_spawn_file_actions_init(void *)');
+const fileActionsDestroy = libc.func('int posix_spawn_file_actions_destroy(void *)');
+const fileActionsAddDup2 = libc.func('int posix_spawn_file_actions_adddup2(void *, int, int)');
+const fileActionsAddChdir = libc.func('int posix_spawn_file_actions_addchdir_np(void *, str)');
+const attributesInit = libc.func('int posix_spawnattr_init(void *)');
+const attributesDestroy = libc.func('int posix_spawnattr_destroy(void *)');
+const attributesSetFlags = libc.func('int posix_spawnattr_setflags(void *, short)');
+const attributesSetSigdefault = libc.func('int posix_spawnattr_setsigdefault(void *, void *)');
+const attributesSetSigmask = libc.func('int posix_spawnattr_setsigmask(void *, void *)');
+const posixSpawn = libc.func('int posix_spawn(void *, str, void *, void *, void *, void *)');
+
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAPBSET_DROP = 24;
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const POSIX_SPAWN_SETSIGMASK = 0x08;
+const POSIX_SPAWN_SETSID = 0x80;
+const LAST_CAPABILITY = 63;
+const CPU_SET_BYTES = 128;
+/** Descriptors are gathered above these numbers first, so that no dup2 overwrites one still needed. */
+const GATHER_FROM = 64;
+const ALL_NAMESPACES =
+  CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+/** [path under /proc/thread-self/ns, flag]; the mount namespace comes back last, since /proc changes with it. */
+const OWN_NAMESPACES = (
+  [
+    ['pid', CLONE_NEWPID],
+    ['net', CLONE_NEWNET],
+    ['ipc', CLONE_NEWIPC],
+    ['uts', CLONE_NEWUTS],
+    ['cgroup', CLONE_NEWCGROUP],
+    ['mnt', CLONE_NEWNS],
+  ] as const
+).map(([name, flag]) => ({ flag, fd: openSync(`/proc/thread-self/ns/${name}`, constants.O_RDONLY) }));
+
+const fileActions = new NativeMemory(256);
+const attributes = new NativeMemory(512);
+const signals = new NativeMemory(128);
+const childPid = new NativeMemory(8);
+const ownGroups = process.getgroups?.() ?? [];
+
+checked(unshare(CLONE_FS), 'unshare the file system attributes of the launcher');
+checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'set no_new_privs');
+for (let capability = 0; capability <= LAST_CAPABILITY; capability += 1) {
+  if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
+}
+
+/** Undoes, in reverse, what has been done so far; a step that can't be undone ends the process. */
+class Excursion {
+  readonly #wayBack: Array<() => boolean> = [];
+
+  step(what: string, result: number, back?: () => boolean): void {
+    if (result < 0) throw new SystemError(what, lastErrno());
+    if (back) this.#wayBack.push(back);
+  }
+
+  comeBack(): void {
+    for (const back of this.#wayBack.reverse()) if (!back()) exitNow(70);
+  }
+}
+
+function enterVps(excursion: Excursion, request: LaunchRequest): void {
+  if (request.vpsPidfd === null || request.namespaces === 0) return;
+  const flags = request.namespaces & ALL_NAMESPACES;
+  excursion.step('enter the namespaces of the VPS', setns(request.vpsPidfd, flags), () =>
+    OWN_NAMESPACES.every(({ flag, fd }) => !(flags & flag) || setns(fd, flag) === 0),
+  );
+}
+
+function setAffinity(cpus: readonly number[]): number {
+  const mask = new NativeMemory(CPU_SET_BYTES);
+  for (const cpu of cpus) {
+    const byte = cpu >> 3;
+    mask.bytes[byte] = (mask.bytes[byte] ?? 0) | (1 << (cpu & 7));
+  }
+  const result = schedSetaffinity(0, CPU_SET_BYTES, mask.address);
+  mask.release();
+  return result;
+}
+
+const allCpus = Array.from({ length: Math.min(CPU_SET_BYTES * 8, 1024) }, (_, cpu) => cpu);
+
+function setTemper(excursion: Excursion, request: LaunchRequest): void {
+  const before = umask(request.umask);
+  excursion.step('umask', 0, () => (umask(before), true));
+  if (request.cpus.length > 0) {
+    excursion.step(`run on CPUs ${request.cpus.join(', ')} of ${availableParallelism()}`, setAffinity(request.cpus), () => setAffinity(allCpus) === 0);
+  }
+}
+
+function setGroups(groups: readonly number[]): number {
+  const memory = new NativeMemory(Math.max(4, groups.length * 4));
+  for (const [index, group] of groups.entries()) memory.bytes.writeUInt32LE(group, index * 4);
+  const result = syscall(SYS.setgroups, groups.length, memory.address, 0, 0);
+  memory.release();
+  return result;
+}
+
+/** Raw calls: the C library's would change all threads. The saved ids stay 0, which is the way back; exec overwrites them. */
+function takeIdentity(excursion: Excursion, request: LaunchRequest): void {
+  if (!request.identity) return;
+  const { uid, gid, groups } = request.identity;
+  excursion.step('set the groups', setGroups(groups), () => setGroups(ownGroups) === 0);
+  excursion.step(`become group ${gid}`, syscall(SYS.setresgid, gid, gid, 0, 0), () => syscall(SYS.setresgid, 0, 0, 0, 0) === 0);
+  excursion.step(`become user ${uid}`, syscall(SYS.setresuid, uid, uid, 0, 0), () => syscall(SYS.setresuid, 0, 0, 0, 0) === 0);
+}
+
+/** A NULL-terminated array of C strings in one block. */
+function stringArray(strings: readonly string[]): NativeMemory {
+  const encoded = strings.map((text) => Buffer.from(`${text}\0`));
+  const tableBytes = 8 * (strings.length + 1);
+  const memory = new NativeMemory(tableBytes + encoded.reduce((sum, { length }) => sum + length, 0));
+  let offset = tableBytes;
+  for (const [index, text] of encoded.entries()) {
+    memory.bytes.writeBigUInt64LE(memory.address + BigInt(offset), index * 8);
+    text.copy(memory.bytes, offset);
+    offset += text.length;
+  }
+  return memory;
+}
+
+/** Returns errno: posix_spawn(3) reports what failed in the child, exec included. */
+function spawn(request: LaunchRequest): number {
+  const gathered = request.descriptors.map(([from, to]) => ({ fd: duplicateFd(from, GATHER_FROM), to }));
+  const argumentTable = stringArray(request.arguments);
+  const environmentTable = stringArray(request.environment);
+  fileActionsInit(fileActions.address);
+  attributesInit(attributes.address);
+  try {
+    for (const { fd, to } of gathered) fileActionsAddDup2(fileActions.address, fd, to);
+    fileActionsAddChdir(fileActions.address, request.directory);
+    signals.bytes.fill(0);
+    attributesSetSigmask(attributes.address, signals.address);
+    signals.bytes.fill(0xff, 0, 8);
+    attributesSetSigdefault(attributes.address, signals.address);
+    attributesSetFlags(attributes.address, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+    return posixSpawn(childPid.address, request.executable, fileActions.address, attributes.address, argumentTable.address, environmentTable.address);
+  } finally {
+    fileActionsDestroy(fileActions.address);
+    attributesDestroy(attributes.address);
+    argumentTable.release();
+    environmentTable.release();
+    for (const { fd } of gathered) closeFd(fd);
+  }
+}
+
+function launch(request: LaunchRequest): LaunchResult {
+  const excursion = new Excursion();
+  try {
+    enterVps(excursion, request);
+    setTemper(excursion, request);
+    takeIdentity(excursion, request);
+    const errno = spawn(request);
+    if (errno !== 0) return { step: `start ${request.executable} in ${request.directory}`, errno };
+    return { pid: childPid.bytes.readInt32LE(0) };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { step: error.message.replace(/: [^:]*$/, ''), errno: error.errno };
+  } finally {
+    excursion.comeBack();
+  }
+}
+
+process.once('exit', () => {
+  for (const { fd } of OWN_NAMESPACES) closeSync(fd);
+});
+
+parentPort?.on('message', (request: LaunchRequest) => parentPort?.postMessage(launch(request)));
+parentPort?.postMessage('ready');

@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { closeFd } from './descriptors.js';
+import { checked, lastErrno, NativeMemory, SYS, syscall, waitpid } from './libc.js';
+import { watchFd } from './poller.js';
+
+const ESRCH = 3;
+const WNOHANG = 1;
+const status = new NativeMemory(8);
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** A pidfd (pidfd_open(2), Linux 5.3), close-on-exec. Throws a `SystemError`, ESRCH where there is no such process. */
+export function openPidfd(pid: number): number {
+  return checked(syscall(SYS.pidfdOpen, pid, 0, 0, 0), `pidfd of process ${pid}`);
+}
+
+/** Sends a signal by pidfd: never to another process that got the same pid. False: the process has ended. */
+export function signalPidfd(pidfd: number, signal: number): boolean {
+  if (syscall(SYS.pidfdSendSignal, pidfd, signal, 0, 0) === 0) return true;
+  if (lastErrno() === ESRCH) return false;
+  return checked(-1, `signal ${signal}`) === 0;
+}
+
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** A child of this process that libuv doesn't know: its pidfd, its one end. */
+export class ChildProcessHandle {
+  readonly exited: Promise<ProcessExit>;
+  #isOver = false;
+
+  constructor(
+    readonly pid: number,
+    private readonly pidfd: number,
+  ) {
+    this.exited = new Promise((resolve) => {
+      const watch = watchFd(pidfd, { read: true }, () => {
+        const exit = reap(pid);
+        if (!exit) return;
+        this.#isOver = true;
+        watch.close();
+        closeFd(pidfd);
+        resolve(exit);
+      });
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** False where it has ended. */
+  signal(signal: number): boolean {
+    return !this.#isOver && signalPidfd(this.pidfd, signal);
+  }
+}
+
+function reap(pid: number): ProcessExit | null {
+  const result = waitpid(pid, status.address, WNOHANG);
+  if (result === 0) return null;
+  if (result < 0) return { code: null, signal: null };
+  const word = status.bytes.readInt32LE(0);
+  const signal = word & 0x7f;
+  if (signal === 0) return { code: (word >> 8) & 0xff, signal: null };
+  return { code: null, signal: SIGNAL_NAMES.get(signal) ?? `signal ${signal}` };
+}
+
+/** Number of a signal's name, `SIGTERM` or `TERM`; null where there is none. */
+export function signalNumber(name: string): number | null {
+  const full = name.startsWith('SIG') ? name : `SIG${name}`;
+  return (constants.signals as Record<string, number>)[full] ?? null;
+}
+
+/** All descendants of these processes as the host sees them, these included (proc_pid_children, Linux 3.5). */
+export function descendantsOf(roots: readonly number[]): number[] {
+  const found = new Set<number>();
+  const queue = [...roots];
+  for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
+    if (found.has(pid)) continue;
+    found.add(pid);
+    queue.push(...childrenOf(pid));
+  }
+  return [...found];
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((tid) => {
+      const text = readFileSync(`/proc/${pid}/task/${tid}/children`, 'utf8').trim();
+      return text === '' ? [] : text.split(' ').map(Number);
+    });
+  } catch {
+    return [];
+  }
+}
