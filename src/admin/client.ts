@@ -116,10 +116,7 @@ function pathOf(service: string): string {
   return `/v1/services/${encodeURIComponent(service)}`;
 }
 
-async function* splitLines(
-  response: IncomingMessage,
-  socketPath: string,
-): AsyncGenerator<string> {
+async function* splitLines(response: IncomingMessage, socketPath: string): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';
   try {
@@ -166,7 +163,9 @@ function explainFailure(
   const { code = '' } = error;
   if (code === 'EACCES' || code === 'EPERM') {
     const advice = 'run as the user that rouse runs as, or join the group of admin.group';
-    return new RouseError('system', `${socketPath}: permission denied; ${advice}`, { cause: error });
+    return new RouseError('system', `${socketPath}: permission denied; ${advice}`, {
+      cause: error,
+    });
   }
   if (signal?.aborted && signal.reason?.name === 'TimeoutError') {
     const message = `the rouse on ${socketPath} did not answer in ${LOOK_TIMEOUT_MS / 1000} s; look at its log`;

@@ -53,5 +53,7 @@ export function fromErrorBody(text: string, fallback: string): RouseError {
 function isErrorBody(value: unknown): value is ErrorBody {
   if (typeof value !== 'object' || value === null) return false;
   const { code, message } = value as Partial<Record<keyof ErrorBody, unknown>>;
-  return typeof code === 'string' && Object.hasOwn(ERROR_TABLE, code) && typeof message === 'string';
+  return (
+    typeof code === 'string' && Object.hasOwn(ERROR_TABLE, code) && typeof message === 'string'
+  );
 }

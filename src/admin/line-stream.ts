@@ -38,7 +38,11 @@ export async function sendLines(
   response.end();
 }
 
-async function writeLine(response: ServerResponse, line: string, signal: AbortSignal): Promise<void> {
+async function writeLine(
+  response: ServerResponse,
+  line: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (response.write(line.endsWith('\n') ? line : `${line}\n`)) return;
   await once(response, 'drain', {
     signal: AbortSignal.any([signal, AbortSignal.timeout(STALLED_MS)]),

@@ -1,10 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -150,7 +145,11 @@ function audit(
 ): void {
   const { action, service } = call;
   const by = uid === null ? '' : ` by uid ${uid}`;
-  const fields = { audit: action, ...(service !== null && { service }), ...(uid !== null && { uid }) };
+  const fields = {
+    audit: action,
+    ...(service !== null && { service }),
+    ...(uid !== null && { uid }),
+  };
   log.info(fields, `${action} asked for${by}`);
 }
 

@@ -45,7 +45,10 @@ export async function listenOnSocketFile(server: Server, file: SocketFile): Prom
 }
 
 function checkLength(path: string, directory: string): void {
-  const longest = Math.max(Buffer.byteLength(path), Buffer.byteLength(join(directory, '.aXXXXXX/s')));
+  const longest = Math.max(
+    Buffer.byteLength(path),
+    Buffer.byteLength(join(directory, '.aXXXXXX/s')),
+  );
   if (longest <= MAX_SOCKET_PATH_BYTES) return;
   throw new RouseError(
     'bind',
@@ -57,7 +60,10 @@ async function checkFree(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => null);
   if (!stats) return;
   if (!stats.isSocket()) {
-    throw new RouseError('bind', `admin socket: ${path} is there and is not a socket; move it away`);
+    throw new RouseError(
+      'bind',
+      `admin socket: ${path} is there and is not a socket; move it away`,
+    );
   }
   if (await answers(path)) {
     throw new RouseError(

@@ -23,7 +23,16 @@ export interface ReadableLineOptions {
 
 const SUBJECT_WIDTH = 10;
 /** Fields that every line has, or that the sentence already says. */
-const ALWAYS_HIDDEN = new Set(['level', 'time', 'pid', 'hostname', 'name', 'msg', 'err', 'service']);
+const ALWAYS_HIDDEN = new Set([
+  'level',
+  'time',
+  'pid',
+  'hostname',
+  'name',
+  'msg',
+  'err',
+  'service',
+]);
 const EVENT_FIELDS = new Set([
   ...['event', 'source', 'listener', 'ms', 'reason', 'from', 'to', 'instance', 'generation'],
   ...['code', 'signal', 'idleMs', 'gateway', 'servicePid'],
@@ -115,7 +124,7 @@ function withReason(word: string, reason: string | undefined): string {
 function detailsOf(entry: LogEntry, paint: Painter): string {
   const fields = Object.entries(entry)
     .filter(([key, value]) => value !== null && value !== undefined && !isSaid(key, entry))
-    .map(([key, value]) => `${key}=${valueOf(value)}`);
+    .map(([key, value]) => `${key}=${showValue(value)}`);
   return fields.length === 0 ? '' : `  ${paint('dim', fields.join(' '))}`;
 }
 
@@ -125,7 +134,7 @@ function isSaid(key: string, entry: LogEntry): boolean {
   return key === 'gateway' && entry.service === undefined;
 }
 
-function valueOf(value: unknown): string {
+function showValue(value: unknown): string {
   return printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value)));
 }
 

@@ -148,7 +148,10 @@ export interface Config {
   readonly gateways: readonly GatewaySettings[];
   readonly enforce: Enforce;
   readonly startParallel: number;
-  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'; readonly access: boolean };
+  readonly log: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+    readonly access: boolean;
+  };
   readonly admin: { readonly group: string | null };
   readonly metrics: { readonly address: ListenAddress } | null;
 }

@@ -18,6 +18,8 @@ export interface Engine {
   update(config: GatewayConfig): void;
   /** The instance is no more, or will be at once: closes its connections and pooled connections. */
   closeInstance(service: string, instance: number): void;
+  /** Closes the instance's connections that are kept for later requests: before its lease is released. */
+  closePooled(service: string, instance: number): void;
   /** Accepts no more, ends idle keep-alive connections; resolves when the last connection ended. */
   drain(): Promise<void>;
 }

@@ -114,5 +114,7 @@ export type ToGateway =
     }
   /** The instance is no more: its connections are to be closed. */
   | { readonly type: 'gone'; readonly service: string; readonly instance: number }
+  /** Releases the service's lease at once where nothing uses it. */
+  | { readonly type: 'yield'; readonly service: string }
   | { readonly type: 'report'; readonly id: number }
   | { readonly type: 'drain' };

@@ -1,6 +1,6 @@
 import type { ServiceState } from '../ipc/admin-api.js';
 
-/** What happens to a service, as its driver sees it. */
+/** What happens to a service, as its driver sees it; it tells nothing of an earlier incarnation. */
 export const LIFECYCLE_EVENTS = [
   /** A gateway acquires the service, or somebody else waits for a grant. */
   'demand',
@@ -60,7 +60,7 @@ export interface LifecycleContext {
   readonly interruptible: boolean;
   /** `gone`: the instance's first process ended with exit code 0. */
   readonly cleanExit: boolean;
-  /** The VPS has, or may get in a moment, processes of the service. */
+  /** There is an instance, or one is being made, whose `gone` was not told yet. */
   readonly alive: boolean;
 }
 
@@ -103,14 +103,15 @@ const stopRunning = to('stopping', 'cancel-idle', 'close-connections', 'signal-s
 // accepted by a server that is about to end.
 const stopFrozen = to('stopping', 'cancel-idle', 'close-connections', 'signal-stop', 'thaw');
 
+// The backoff is counted first: who is refused is told when to come again.
 const crashed = to(
   'failed',
   'cancel-idle',
   'close-connections',
   'report-exit',
+  'arm-backoff',
   'refuse',
   'release-vps',
-  'arm-backoff',
 );
 
 const exited = when(
@@ -121,10 +122,10 @@ const exited = when(
 
 const ended = when((context) => context.cleanExit, exited, crashed);
 
-const failedAndGone = to('failed', 'report-exit', 'refuse', 'release-vps', 'arm-backoff');
+const failedAndGone = to('failed', 'report-exit', 'arm-backoff', 'refuse', 'release-vps');
 
 // With `start_timeout` processes are left: they are killed, and `gone` reports their end.
-const startFailed = when(alive, to('failed', 'refuse', 'kill', 'arm-backoff'), failedAndGone);
+const startFailed = when(alive, to('failed', 'arm-backoff', 'refuse', 'kill'), failedAndGone);
 
 const stopped = when(
   demanded,
@@ -143,7 +144,7 @@ const TABLE: Readonly<Record<ServiceState, Readonly<Record<LifecycleEvent, Cell>
     'freeze-due': ignore,
     'stop-due': ignore,
     'stop-timeout': ignore,
-    'stop-now': stay('release-vps'),
+    'stop-now': ignore,
     'freeze-now': ignore,
     'restart-now': to('starting', 'start'),
     'backoff-over': ignore,
@@ -214,7 +215,7 @@ const TABLE: Readonly<Record<ServiceState, Readonly<Record<LifecycleEvent, Cell>
     'freeze-due': ignore,
     'stop-due': ignore,
     'stop-timeout': ignore,
-    'stop-now': when(alive, to('stopping', 'kill'), to('stopped', 'release-vps')),
+    'stop-now': when(alive, to('stopping', 'kill'), to('stopped')),
     'freeze-now': ignore,
     'restart-now': startUnlessAlive,
     // It stays visible as failed; the next demand starts it.

@@ -25,6 +25,7 @@ import {
   umask,
   unshare,
 } from './libc.js';
+import { stringTable } from './string-table.js';
 
 /**
  * The launcher thread. It shares no working directory, root and umask with the others, has
@@ -140,25 +141,11 @@ function takeIdentity(excursion: Excursion, request: LaunchRequest): void {
   excursion.step(`become user ${uid}`, syscall(SYS.setresuid, uid, uid, 0, 0), () => syscall(SYS.setresuid, 0, 0, 0, 0) === 0);
 }
 
-/** A NULL-terminated array of C strings in one block. */
-function stringArray(strings: readonly string[]): NativeMemory {
-  const encoded = strings.map((text) => Buffer.from(`${text}\0`));
-  const tableBytes = 8 * (strings.length + 1);
-  const memory = new NativeMemory(tableBytes + encoded.reduce((sum, { length }) => sum + length, 0));
-  let offset = tableBytes;
-  for (const [index, text] of encoded.entries()) {
-    memory.bytes.writeBigUInt64LE(memory.address + BigInt(offset), index * 8);
-    text.copy(memory.bytes, offset);
-    offset += text.length;
-  }
-  return memory;
-}
-
 /** Returns errno: posix_spawn(3) reports what failed in the child, exec included. */
 function spawn(request: LaunchRequest): number {
   const gathered = request.descriptors.map(([from, to]) => ({ fd: duplicateFd(from, GATHER_FROM), to }));
-  const argumentTable = stringArray(request.arguments);
-  const environmentTable = stringArray(request.environment);
+  const argumentTable = stringTable(request.arguments);
+  const environmentTable = stringTable(request.environment);
   fileActionsInit(fileActions.address);
   attributesInit(attributes.address);
   try {

@@ -111,10 +111,10 @@ export function startConnect(fd: number, address: SocketAddress): ConnectResult 
     return connectedToItself(fd) ? { errno: ECONNREFUSED } : 'connected';
   }
   const errno = lastErrno();
-  return errno === EINPROGRESS ? 'in-progress' : { errno };
+  return errno === EINPROGRESS ? finishConnect(fd) : { errno };
 }
 
-/** How a connect that was in progress ended, once the socket is writable. */
+/** How a connect that was in progress ended; on loopback that is known at once. */
 export function finishConnect(fd: number): ConnectResult {
   const errno = socketError(fd);
   if (errno !== 0) return { errno };

@@ -1,0 +1,61 @@
+import { writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { Config } from '../config/model.js';
+import { RUNTIME_DIR_FLAG } from './client-commands.js';
+import type { CommandIo } from './command-io.js';
+import type { Finish } from './command-line.js';
+import { CONFIG_FLAG, DEFAULT_CONFIG_FILE } from './serve-command.js';
+
+/** The commands that only look at a configuration, or at what may stand in one. */
+export function addConfigCommands(program: Command, io: CommandIo, finish: Finish): void {
+  program
+    .command('check')
+    .option(...CONFIG_FLAG)
+    .option(...RUNTIME_DIR_FLAG)
+    .action(async ({ config: file = DEFAULT_CONFIG_FILE }: { config?: string }) => {
+      finish(await check(io, file));
+    });
+  program
+    .command('schema')
+    .option(...RUNTIME_DIR_FLAG)
+    .action(async () => {
+      const { toJsonSchema } = await import('../config/reference.js');
+      io.stdout.write(`${JSON.stringify(toJsonSchema(), null, 2)}\n`);
+    });
+  // For `npm run reference`: the page is made from the schema and kept with the sources.
+  program
+    .command('reference', { hidden: true })
+    .option('--write', 'Write config/REFERENCE.md')
+    .action(async ({ write = false }: { write?: boolean }) => {
+      const { renderReference } = await import('../config/reference.js');
+      if (!write) return io.stdout.write(renderReference());
+      writeFileSync(new URL('../../config/REFERENCE.md', import.meta.url), renderReference());
+    });
+}
+
+async function check(io: CommandIo, file: string): Promise<number> {
+  const { formatProblem } = await import('../config/problem.js');
+  const { loadConfig } = await import('../config/load.js');
+  const result = loadConfig(file);
+  if (result.ok) {
+    const { checkSystem } = await import('../config/check.js');
+    for (const warning of result.warnings) {
+      io.stderr.write(`warning: ${formatProblem(warning)}\n`);
+    }
+    const problems = checkSystem(result.config, result.locate);
+    for (const problem of problems) io.stderr.write(`${formatProblem(problem)}\n`);
+    if (problems.length > 0) return 1;
+    io.stdout.write(`${file}: ok (${summarise(result.config)})\n`);
+    return 0;
+  }
+  for (const problem of result.problems) io.stderr.write(`${formatProblem(problem)}\n`);
+  return 1;
+}
+
+function summarise({ services, listeners }: Config): string {
+  return `${count(services.length, 'service')}, ${count(listeners.length, 'listener')}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

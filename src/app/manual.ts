@@ -1,0 +1,203 @@
+/** The words of a command's help; its options stand where they are defined. */
+export interface Manual {
+  /** One line, as after the dash of a man page's NAME. */
+  readonly summary: string;
+  /** What follows the command's name, one line for each form. */
+  readonly synopsis: readonly string[];
+  /** Paragraphs. */
+  readonly description: readonly string[];
+  readonly exitStatus?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+  /** A command line and what it does. */
+  readonly examples: readonly (readonly [string, string])[];
+}
+
+const CONFIG_FILE = { '/etc/rouse/rouse.yaml': 'The configuration, where -c names no other.' };
+const RUNTIME_FILES = {
+  '/run/rouse':
+    'The runtime directory of root, with the admin socket admin.sock. For other users it is ' +
+    '$XDG_RUNTIME_DIR/rouse. RUNTIME_DIRECTORY and --runtime-dir win over both.',
+};
+const STATE_FILES = {
+  '/var/lib/rouse':
+    'The state directory of root, with what services printed. For other users it is ' +
+    '$XDG_STATE_HOME/rouse. STATE_DIRECTORY and --state-dir win over both.',
+};
+
+export const PROGRAM_MANUAL: Manual = {
+  summary: 'start servers when somebody connects, stop them when nobody does',
+  synopsis: ['COMMAND [OPTIONS]'],
+  description: [
+    'rouse owns the listening sockets of a host. It works out which service a connection is for ' +
+      '(by destination address, by HTTP Host, by TLS server name), starts that service in ' +
+      'namespaces of its own, relays the connection, and freezes or stops the service when ' +
+      'nobody has used it for a while.',
+    'Each command has a page of its own: rouse COMMAND --help.',
+  ],
+  files: { ...CONFIG_FILE, ...RUNTIME_FILES, ...STATE_FILES },
+  examples: [
+    [
+      'rouse run -l 127.0.0.1:8080 --upstream tcp:3000 -- node server.js',
+      'Starts the server at the first request to port 8080.',
+    ],
+    ['rouse check && rouse serve', 'Looks for errors in the configuration, then runs it.'],
+    ['rouse status', 'Shows what runs and what sleeps.'],
+  ],
+};
+
+export const MANUALS = {
+  serve: {
+    summary: 'run the services of a configuration in the foreground',
+    synopsis: ['[-c FILE] [OPTIONS]'],
+    description: [
+      'Takes the listening sockets and starts each service when somebody asks for it. Sends ' +
+        'READY=1 to NOTIFY_SOCKET when every listener takes connections.',
+      'SIGHUP reloads the configuration; one that is wrong changes nothing. SIGTERM lets open ' +
+        'connections finish and stops; a second one stops at once. On a terminal, so do Ctrl-C ' +
+        'and closing the terminal.',
+      'The log goes to standard error: JSON lines, or readable ones on a terminal.',
+    ],
+    exitStatus: { 1: 'The configuration is wrong, or an address or an isolation cannot be had.' },
+    files: { ...CONFIG_FILE, ...RUNTIME_FILES, ...STATE_FILES },
+    examples: [
+      ['rouse serve', 'Runs /etc/rouse/rouse.yaml.'],
+      ['rouse serve -c demo.yaml --runtime-dir /tmp/demo', 'Runs another beside it.'],
+    ],
+  },
+  run: {
+    summary: 'run one service without a configuration',
+    synopsis: ['-l ADDRESS [-l ADDRESS...] [OPTIONS] -- COMMAND [ARGUMENT...]'],
+    description: [
+      'Listens on ADDRESS and starts COMMAND when somebody connects. Everything after -- belongs ' +
+        'to the command. It runs in namespaces of its own as far as they can be had here, in the ' +
+        'current directory, with the PATH of the caller and nothing else of its environment.',
+      'Say with --upstream where the server takes connections. Without it the server inherits a ' +
+        'listening socket as descriptor 3, with LISTEN_FDS=1, as from systemd. A program that ' +
+        'speaks on standard input and output (inetd nowait) needs --upstream stdio.',
+      'Runtime and state directories are temporary, and gone at the end, unless given.',
+    ],
+    files: {},
+    examples: [
+      [
+        'rouse run -l 127.0.0.1:8080 --upstream tcp:3000 -- node server.js',
+        'Relays to port 3000 of the server, which it starts at the first connection and stops ' +
+          'five minutes after the last.',
+      ],
+      [
+        'rouse run -l 127.0.0.1:8080 --protocol http --upstream tcp:3000 --idle 10s -- node server.js',
+        'The same request by request: an open connection without one keeps nothing awake.',
+      ],
+      ['rouse run -l 127.0.0.1:7 --upstream stdio -- cat', 'An echo server.'],
+    ],
+  },
+  check: {
+    summary: 'find every error in a configuration',
+    synopsis: ['[-c FILE]'],
+    description: [
+      'Prints every error with file, line and column, also files, users and commands that are ' +
+        'not there. Starts nothing.',
+    ],
+    exitStatus: { 1: 'There are errors.' },
+    files: CONFIG_FILE,
+    examples: [['rouse check -c demo.yaml', 'Says demo.yaml: ok, or what is wrong with it.']],
+  },
+  status: {
+    summary: 'show what runs and what sleeps',
+    synopsis: ['[SERVICE] [--json]'],
+    description: [
+      'Shows services, listeners and gateways, or one service in detail. OPEN counts relayed ' +
+        'connections, HELD those that wait for the service; COLD START is the median from ' +
+        'demand to readiness.',
+    ],
+    exitStatus: { 1: 'Nothing answers, or there is no such service.' },
+    files: RUNTIME_FILES,
+    examples: [
+      ['rouse status blog', 'Shows the service blog.'],
+      ["rouse status --json | jq '.services[].state'", 'For scripts: times are ISO 8601 in UTC.'],
+    ],
+  },
+  wake: {
+    summary: 'start or thaw a service',
+    synopsis: ['SERVICE [--no-wait]'],
+    description: [
+      'Returns when the service is ready, or has failed. After failures it starts the service ' +
+        'at once, without the pause that clients have to wait for.',
+    ],
+    exitStatus: { 1: 'The service did not start.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse wake blog', 'Starts blog before the first visitor comes.']],
+  },
+  sleep: {
+    summary: 'stop a service until somebody asks for it again',
+    synopsis: ['SERVICE [--force]'],
+    description: ['Refuses while connections are open, and says how many there are.'],
+    exitStatus: { 1: 'Connections are open.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse sleep blog --force', 'Closes its connections and stops it.']],
+  },
+  freeze: {
+    summary: 'freeze a service until somebody asks for it again',
+    synopsis: ['SERVICE'],
+    description: [
+      'Its processes keep their memory and get no processor time. Refuses while connections are ' +
+        'open, and where the service does not run.',
+    ],
+    exitStatus: { 1: 'Connections are open, or the service does not run.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse freeze blog', 'Freezes blog; the next request thaws it.']],
+  },
+  restart: {
+    summary: 'stop a service and start it',
+    synopsis: ['SERVICE'],
+    description: ['Closes its connections. Returns when the service is ready, or has failed.'],
+    exitStatus: { 1: 'The service did not start.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse restart blog', 'Starts blog with its present settings.']],
+  },
+  explain: {
+    summary: 'say why a service is awake or asleep',
+    synopsis: ['SERVICE'],
+    description: [
+      'Shows who holds it awake, with how many connections and requests, who woke it last, when ' +
+        'it freezes or stops, what isolates it, what was refused, how it ended last and what it ' +
+        'said.',
+    ],
+    files: RUNTIME_FILES,
+    examples: [['rouse explain blog', 'Answers: why does blog not go to sleep?']],
+  },
+  logs: {
+    summary: 'show what a service printed',
+    synopsis: ['SERVICE [-f] [-n LINES]'],
+    description: ['Also of services that have stopped: the last of it is kept in files.'],
+    files: { ...RUNTIME_FILES, ...STATE_FILES },
+    examples: [['rouse logs blog -f -n 20', 'Shows 20 lines, then what comes.']],
+  },
+  reload: {
+    summary: 'read the configuration again',
+    synopsis: [''],
+    description: [
+      'As SIGHUP. The configuration is read whole, then put in place in one step; a wrong one ' +
+        'changes nothing. A changed service that is awake takes its new settings at its next ' +
+        'start. Prints what changed.',
+    ],
+    exitStatus: { 1: 'The configuration is wrong; the old one stays.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse check && rouse reload', 'Puts an edited configuration in place.']],
+  },
+  schema: {
+    summary: 'print the JSON Schema of the configuration',
+    synopsis: [''],
+    description: ['Editors complete and check keys with it.'],
+    files: {},
+    examples: [['rouse schema > rouse.schema.json', 'For the YAML plug-in of an editor.']],
+  },
+  version: {
+    summary: 'print the version',
+    synopsis: [''],
+    description: ['As rouse --version.'],
+    files: {},
+    examples: [],
+  },
+} as const satisfies Record<string, Manual>;
+
+export type CommandName = keyof typeof MANUALS;

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import type { LoadResult } from '../config/load.js';
+import type { CommandIo } from './command-io.js';
+import type { Finish } from './command-line.js';
+import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
+
+/** Where the configuration is, where -c names no other. */
+export const DEFAULT_CONFIG_FILE = '/etc/rouse/rouse.yaml';
+
+export const CONFIG_FLAG = [
+  '-c, --config <FILE>',
+  `Configuration (${DEFAULT_CONFIG_FILE})`,
+] as const;
+
+interface ServeCommandFlags extends ServeFlags {
+  readonly config?: string;
+  readonly configBase?: string;
+}
+
+/** `rouse serve`. */
+export function addServeCommand(program: Command, io: CommandIo, finish: Finish): void {
+  const command = program
+    .command('serve')
+    .option(...CONFIG_FLAG)
+    // For the library: FILE is JSON, and its relative paths count from DIR.
+    .addOption(new Option('--config-base <DIR>').hideHelp());
+  addServeFlags(command).action(async (flags: ServeCommandFlags) => {
+    const file = flags.config ?? DEFAULT_CONFIG_FILE;
+    const load = await createLoader(file, flags.configBase);
+    finish(await serveConfig(io, load, flags));
+  });
+}
+
+async function createLoader(file: string, base: string | undefined): Promise<() => LoadResult> {
+  const { configFromObject, loadConfig } = await import('../config/load.js');
+  if (base === undefined) return () => loadConfig(file);
+  return () => configFromObject(JSON.parse(readFileSync(file, 'utf8')), base);
+}

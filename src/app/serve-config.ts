@@ -1,0 +1,154 @@
+import { rm } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { RouseError } from '../base/errors.js';
+import type { Logger, LogLevel } from '../base/log.js';
+import type { LoadResult } from '../config/load.js';
+import type { Config } from '../config/model.js';
+import { type ConfigProblem, formatProblem } from '../config/problem.js';
+import type { Status } from '../ipc/admin-api.js';
+import { RUNTIME_DIR_FLAG } from './client-commands.js';
+import { type CommandIo, wantsColour } from './command-io.js';
+import { renderDemoLines } from './demo-lines.js';
+import { prepareDirectories, resolveDirectories } from './directories.js';
+import { READY_LINE, stopWhenClosed, tell, tellFailure } from './parent-pipes.js';
+import type { Serve } from './serve-options.js';
+
+/** The flags that `serve` and `run` share. */
+export interface ServeFlags {
+  readonly runtimeDir?: string;
+  readonly stateDir?: string;
+  readonly logLevel?: LogLevel;
+  readonly logFormat?: 'json' | 'readable';
+  readonly readyFd?: number;
+  readonly parentFd?: number;
+  readonly scratch?: string;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** Adds them; the hidden ones are for the library, which runs rouse as a child. */
+export function addServeFlags(command: Command): Command {
+  return command
+    .option(...RUNTIME_DIR_FLAG)
+    .option('--state-dir <DIR>', 'Directory of what services print')
+    .addOption(
+      new Option(
+        '--log-level <LEVEL>',
+        `Least level to log, over log.level: ${LOG_LEVELS.join(', ')}`,
+      ).choices(LOG_LEVELS),
+    )
+    .addOption(
+      new Option('--log-format <FORMAT>', 'json, or readable (the default on a terminal)').choices([
+        'json',
+        'readable',
+      ]),
+    )
+    .addOption(new Option('--ready-fd <FD>').argParser(parseFd).hideHelp())
+    .addOption(new Option('--parent-fd <FD>').argParser(parseFd).hideHelp())
+    .addOption(new Option('--scratch <DIR>').hideHelp());
+}
+
+function parseFd(text: string): number {
+  const fd = Number(text);
+  if (Number.isInteger(fd) && fd > 2) return fd;
+  throw new InvalidArgumentError('It must be a descriptor above 2.');
+}
+
+/**
+ * Serves what `load` loads until it is told to stop.
+ *
+ * @returns the exit code; 1, with every problem on standard error, when the first load fails
+ */
+export async function serveConfig(
+  io: CommandIo,
+  load: () => LoadResult,
+  flags: ServeFlags,
+): Promise<number> {
+  try {
+    const { config, problems, reload } = loadFirst(load);
+    if (config) return await serveLoaded(io, config, reload, flags);
+    if (flags.parentFd !== undefined) tellFailure(flags.parentFd, 'config');
+    for (const problem of problems) io.stderr.write(`rouse: ${describeProblem(problem)}\n`);
+    return 1;
+  } catch (error) {
+    const code = error instanceof RouseError ? error.code : 'system';
+    if (flags.parentFd !== undefined) tellFailure(flags.parentFd, code);
+    throw error;
+  } finally {
+    if (flags.scratch !== undefined) await rm(flags.scratch, { recursive: true, force: true });
+  }
+}
+
+/** A configuration that was no file has nothing to name but the key. */
+function describeProblem(problem: ConfigProblem): string {
+  return formatProblem(problem).replace(/^<object>: /, '');
+}
+
+interface FirstLoad {
+  readonly config: Config | null;
+  readonly problems: readonly ConfigProblem[];
+  /** Gives the first result once more, lets go of it (it holds the whole text), then loads. */
+  reload(): LoadResult;
+}
+
+function loadFirst(load: () => LoadResult): FirstLoad {
+  let first: LoadResult | null = load();
+  return {
+    config: first.ok ? first.config : null,
+    problems: first.ok ? [] : first.problems,
+    reload() {
+      const result = first ?? load();
+      first = null;
+      return result;
+    },
+  };
+}
+
+async function serveLoaded(
+  io: CommandIo,
+  config: Config,
+  load: () => LoadResult,
+  flags: ServeFlags,
+): Promise<number> {
+  const directories = resolveDirectories(flags, io.env, io.uid);
+  await prepareDirectories(directories, io.uid);
+  const printReadable =
+    flags.logFormat === undefined ? io.stderr.isTerminal : flags.logFormat === 'readable';
+  const { createLog } = await import('../base/log.js');
+  const log = createLog({
+    level: flags.logLevel ?? config.log.level,
+    name: 'rouse',
+    pretty: printReadable,
+    colour: wantsColour(io.stderr, io.env),
+  });
+  if (flags.parentFd !== undefined) stopWhenClosed(flags.parentFd);
+  const { serve } = (await import('./serve.js')) as { serve: Serve };
+  return serve({
+    load: () => applyToLog(load(), flags.logLevel, log),
+    ...directories,
+    log,
+    printReadable,
+    inheritFds: [flags.readyFd, flags.parentFd].filter((fd) => fd !== undefined),
+    onReady: (status) => {
+      // Who waits for the announcement has an introduction of its own.
+      if (flags.readyFd !== undefined) tell(flags.readyFd, READY_LINE);
+      else if (printReadable) showHowToTry(io, config, status);
+    },
+  });
+}
+
+/** Warnings go to the log, whose level follows the configuration unless a flag sets it. */
+function applyToLog(result: LoadResult, level: LogLevel | undefined, log: Logger): LoadResult {
+  if (!result.ok) return result;
+  for (const warning of result.warnings) log.warn(formatProblem(warning));
+  log.level = level ?? result.config.log.level;
+  return level === undefined ? result : { ...result, config: withLevel(result.config, level) };
+}
+
+function withLevel(config: Config, level: LogLevel): Config {
+  return { ...config, log: { ...config.log, level } };
+}
+
+function showHowToTry(io: CommandIo, config: Config, status: Status): void {
+  for (const line of renderDemoLines(config, status)) io.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,21 @@
+import type { Logger } from '../base/log.js';
+import type { LoadResult } from '../config/load.js';
+import type { Status } from '../ipc/admin-api.js';
+
+/** What the composition of supervisor and gateways is given by the command line. */
+export interface ServeOptions {
+  /** The configuration as it is now: called at the start (where it has succeeded once) and for each reload. */
+  readonly load: () => LoadResult;
+  readonly runtimeDir: string;
+  readonly stateDir: string;
+  readonly log: Logger;
+  /** Called once, when every listener takes connections. */
+  readonly onReady?: (status: Status) => void;
+  /** A person reads the log: gateways write readable lines too. */
+  readonly printReadable: boolean;
+  /** Descriptors that a rouse which re-executes itself (rootless) passes on under the same numbers. */
+  readonly inheritFds: readonly number[];
+}
+
+/** Resolves with the exit code when everything of it has ended. */
+export type Serve = (options: ServeOptions) => Promise<number>;

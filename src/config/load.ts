@@ -1,0 +1,158 @@
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type * as z from 'zod';
+import { checkRoutes, warnUnreachable } from './check-routes.js';
+import { describeIssues } from './issues.js';
+import { LoadContext } from './load-context.js';
+import { isMap, mergeDefaults } from './merge-defaults.js';
+import type { Config, Listener, Position, Service } from './model.js';
+import { type ConfigProblem, compareProblems, type KeyPath } from './problem.js';
+import { readFiles, readIncludes } from './read-files.js';
+import { resolveGateways } from './resolve-gateways.js';
+import { checkAddressConflicts, resolveListener, resolveUnixPath } from './resolve-listener.js';
+import { resolveService } from './resolve-service.js';
+import { gateway, type TopLevelShape, topLevel } from './schema/config.js';
+import { listener } from './schema/listener.js';
+import { type ServiceShape, service } from './schema/service.js';
+import { Marks } from './source.js';
+import { didYouMean } from './suggest.js';
+
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      readonly warnings: readonly ConfigProblem[];
+      /** Where a key stands; holds on to the whole text, so not to be kept. */
+      readonly locate: Locate;
+    }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+/** The position of a key's value, or of the nearest key above it that stands in a file. */
+export type Locate = (path: KeyPath) => Position;
+
+/** Reads, checks and fills in a configuration with all that it includes; never throws for what is in it. */
+export function loadConfig(file: string): LoadResult {
+  const context = new LoadContext(new Marks(), file, dirname(resolve(file)));
+  context.root = readFiles(file, context.marks, context.problems);
+  return finish(context, resolve(file));
+}
+
+/** As {@link loadConfig}, from an object of the same form; relative paths count from `baseDirectory`. */
+export function configFromObject(value: unknown, baseDirectory: string): LoadResult {
+  const context = new LoadContext(new Marks(), '<object>', baseDirectory);
+  if (!isMap(value)) context.problem([], 'expected a map of keys at the top');
+  else context.root = readIncludes(value, baseDirectory, context.marks, context.problems);
+  return finish(context, null);
+}
+
+function finish(context: LoadContext, file: string | null): LoadResult {
+  const config = buildConfig(context, file);
+  if (config === null || context.problems.length > 0) {
+    return { ok: false, problems: context.problems.sort(compareProblems) };
+  }
+  const locate: Locate = (path) => context.position(path);
+  return { ok: true, config, warnings: context.warnings.sort(compareProblems), locate };
+}
+
+/** Shapes first, entry by entry; then, of the entries with the right shape, what they mean together. */
+function buildConfig(context: LoadContext, file: string | null): Config | null {
+  const areFilesRight = context.problems.length === 0;
+  const top = parse(topLevel, context.root, [], context);
+  const defaults = context.root.defaults;
+  const areDefaultsRight =
+    defaults === undefined || parse(service, defaults, ['defaults'], context) !== null;
+  const listenerShapes = parseEntries(listener, 'listeners', context);
+  const gatewayShapes = parseEntries(gateway, 'gateways', context);
+  if (areDefaultsRight) addDefaults(defaults, context);
+  const serviceShapes = parseEntries(service, 'services', context);
+  if (top === null || !areDefaultsRight || !areFilesRight) return null;
+
+  const metrics = resolveMetrics(top, context);
+  const byName = new Map<string, Listener>();
+  for (const [name, shape] of listenerShapes) {
+    byName.set(name, resolveListener(name, shape, top.trusted_proxies, context));
+  }
+  checkAddressConflicts(byName.values(), metrics?.address ?? null, context);
+  const services = resolveServices(serviceShapes, context);
+  const names = new Set(Object.keys(top.listeners));
+  checkRoutes(services, { byName, names }, context);
+  const areGatewaysRight = gatewayShapes.size === Object.keys(top.gateways ?? {}).length;
+  const declared = top.gateways === undefined ? null : gatewayShapes;
+  const gateways = areGatewaysRight ? resolveGateways(declared, names, context) : [];
+  if (context.problems.length > 0) return null;
+  const listeners = [...byName.values()];
+  warnUnreachable(services, listeners, context);
+  return { file, listeners, services, gateways, ...resolveTop(top), metrics };
+}
+
+function resolveTop(top: TopLevelShape) {
+  return {
+    enforce: top.enforce,
+    startParallel: top.start_parallel ?? 2 * availableParallelism(),
+    log: top.log,
+    admin: { group: top.admin.group ?? null },
+  };
+}
+
+function resolveMetrics(top: TopLevelShape, context: LoadContext): Config['metrics'] {
+  const [first, ...more] = top.metrics?.address ?? [];
+  const path = ['metrics', 'address'];
+  if (more.length > 0) context.problem(path, 'only one port');
+  return first === undefined ? null : { address: resolveUnixPath(path, first, context) };
+}
+
+function parse<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  path: KeyPath,
+  context: LoadContext,
+): z.output<T> | null {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  for (const finding of describeIssues(schema, value, result.error.issues)) {
+    context.problem([...path, ...finding.path], finding.message, { at: finding.at });
+  }
+  return null;
+}
+
+/** The entries of a top-level map that have the right shape. */
+function parseEntries<T extends z.ZodType>(
+  schema: T,
+  name: string,
+  context: LoadContext,
+): Map<string, z.output<T>> {
+  const entries = context.root[name];
+  const parsed = new Map<string, z.output<T>>();
+  if (!isMap(entries)) return parsed;
+  for (const [entry, value] of Object.entries(entries)) {
+    const shape = parse(schema, value, [name, entry], context);
+    if (shape !== null) parsed.set(entry, shape);
+  }
+  return parsed;
+}
+
+function addDefaults(defaults: unknown, { root, marks }: LoadContext): void {
+  const { services } = root;
+  if (defaults === undefined || !isMap(services)) return;
+  const merged: Record<string, unknown> = {};
+  for (const [name, own] of Object.entries(services)) {
+    merged[name] = mergeDefaults(defaults, own, marks);
+    marks.copy(services, merged, name);
+  }
+  root.services = merged;
+}
+
+function resolveServices(
+  shapes: ReadonlyMap<string, ServiceShape>,
+  context: LoadContext,
+): Service[] {
+  const names = new Set(Object.keys((context.root.services ?? {}) as object));
+  return [...shapes].flatMap(([name, shape]) => {
+    for (const target of Object.keys(shape.reach)) {
+      if (names.has(target)) continue;
+      const message = `there is no service "${target}"${didYouMean(target, names)}`;
+      context.problem(['services', name, 'reach', target], message, { at: 'key' });
+    }
+    return resolveService(name, shape, context) ?? [];
+  });
+}

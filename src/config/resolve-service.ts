@@ -1,0 +1,165 @@
+import { isLoopback, parseIp } from './ip.js';
+import type { LoadContext } from './load-context.js';
+import type { Idle, Isolation, Ready, Run, Service, Upstream } from './model.js';
+import type { KeyPath } from './problem.js';
+import { resolveAccess } from './resolve-listener.js';
+import { resolveRoutes } from './resolve-routes.js';
+import type { IdleShape, ServiceShape } from './schema/service.js';
+
+const DEFAULT_STOP_MS = 300_000;
+const DEFAULT_QUIET_MS = 3_600_000;
+
+/** Fills in a service and reports what in it doesn't go together; null where it can't be used. */
+export function resolveService(
+  name: string,
+  shape: ServiceShape,
+  context: LoadContext,
+): Service | null {
+  const path = ['services', name];
+  const { upstream } = shape;
+  const run = resolveRun([...path, 'run'], shape.run, context);
+  if (upstream === undefined) {
+    const message = 'this key is missing; write tcp:PORT, unix:/PATH, socket or stdio';
+    context.problem([...path, 'upstream'], message);
+  }
+  if (run === null || upstream === undefined) return null;
+  const { routes, upstreams } = resolveRoutes([...path, 'routes'], shape.routes, upstream, context);
+  checkReach(name, shape, upstream, context);
+  return {
+    name,
+    routes,
+    run,
+    upstreams,
+    reach: shape.reach,
+    ready: resolveReady([...path, 'ready'], shape.ready, upstream, context),
+    startTimeoutMs: shape.start_timeout,
+    idle: resolveIdle([...path, 'idle'], shape.idle, context),
+    stopSignal: shape.stop_signal,
+    stopTimeoutMs: shape.stop_timeout,
+    limits: {
+      connections: shape.limits.connections,
+      held: shape.limits.held,
+      heldAgeMs: shape.limits.held_age ?? shape.start_timeout,
+      perSource: shape.limits.per_source ?? null,
+      rate: shape.limits.rate ?? null,
+    },
+    access: resolveAccess(shape.access),
+    resources: {
+      memoryBytes: shape.resources.memory ?? null,
+      cpuPercent: shape.resources.cpu ?? null,
+      tasks: shape.resources.tasks ?? null,
+    },
+    isolation: resolveIsolation([...path, 'isolation'], shape.isolation, context),
+    cpus: shape.cpus,
+    position: context.position(path, 'key'),
+  };
+}
+
+function resolveRun(path: KeyPath, run: ServiceShape['run'], context: LoadContext): Run | null {
+  if (run.command === undefined) {
+    context.problem([...path, 'command'], 'this key is missing; write [PROGRAM, ARGUMENT, …]');
+    return null;
+  }
+  if (run.command[0] === '') context.problem([...path, 'command'], 'the program has no name');
+  if (run.user !== undefined && /^(?:root|0+)$/.test(run.user)) {
+    context.problem([...path, 'user'], 'a service never runs as root; name another user');
+  }
+  return {
+    command: run.command,
+    directory:
+      run.directory === undefined ? null : context.absolute([...path, 'directory'], run.directory),
+    environment: run.environment,
+    environmentFile:
+      run.environment_file === undefined
+        ? null
+        : context.absolute([...path, 'environment_file'], run.environment_file),
+    user: run.user ?? null,
+    group: run.group ?? null,
+    groups: run.groups,
+    umask: run.umask,
+    nice: run.nice ?? null,
+    rlimits: definedOnly(run.rlimits),
+  };
+}
+
+function definedOnly<T>(map: Readonly<Record<string, T | undefined>>): Record<string, T> {
+  const entries = Object.entries(map).filter(
+    (entry): entry is [string, T] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(entries);
+}
+
+function resolveReady(
+  path: KeyPath,
+  ready: ServiceShape['ready'],
+  upstream: Upstream,
+  context: LoadContext,
+): Ready {
+  const isDialled = upstream.kind === 'tcp' || upstream.kind === 'unix';
+  if (typeof ready === 'object') {
+    if (!isDialled) {
+      const message = `ready by http needs a tcp: or unix: upstream, not ${upstream.kind}`;
+      context.problem(path, message);
+    }
+    return { kind: 'http', path: ready.http };
+  }
+  if (ready === 'notify') {
+    if (upstream.kind === 'stdio') {
+      context.problem(path, 'notify is not for stdio: each connection has a process of its own');
+    }
+    return { kind: 'notify' };
+  }
+  return { kind: isDialled ? 'connect' : 'none' };
+}
+
+function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle {
+  if (idle === 'never') return { freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS };
+  const { freeze, stop, quiet } = idle;
+  if (freeze !== undefined && stop !== undefined && freeze >= stop) {
+    context.problem([...path, 'freeze'], 'freeze comes before stop: it must be shorter');
+  }
+  const isEmpty = freeze === undefined && stop === undefined;
+  return {
+    freezeMs: freeze ?? null,
+    stopMs: isEmpty ? DEFAULT_STOP_MS : (stop ?? null),
+    quietMs: quiet,
+  };
+}
+
+function resolveIsolation(
+  path: KeyPath,
+  isolation: ServiceShape['isolation'],
+  context: LoadContext,
+): Isolation {
+  const absolute = (key: 'writable' | 'readable' | 'hidden') =>
+    isolation[key].map((value, index) => context.absolute([...path, key, index], value));
+  return {
+    network: isolation.network,
+    writable: absolute('writable'),
+    readable: absolute('readable'),
+    hidden: absolute('hidden'),
+  };
+}
+
+function checkReach(
+  name: string,
+  { reach }: ServiceShape,
+  upstream: Upstream,
+  context: LoadContext,
+): void {
+  const path = ['services', name, 'reach'];
+  const taken = new Map<string, string>();
+  if (upstream.kind === 'tcp')
+    taken.set(`${upstream.host} ${upstream.port}`, 'the upstream of this service');
+  for (const [target, { host, port }] of Object.entries(reach)) {
+    const ip = parseIp(host);
+    if (ip === null || !isLoopback(ip)) {
+      context.problem([...path, target], 'must be an address of the loopback, as 127.0.0.1:5432');
+    }
+    const other = taken.get(`${host} ${port}`);
+    if (other !== undefined) context.problem([...path, target], `this address is that of ${other}`);
+    taken.set(`${host} ${port}`, target);
+    if (target === name)
+      context.problem([...path, target], 'a service cannot reach itself', { at: 'key' });
+  }
+}

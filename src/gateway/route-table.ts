@@ -1,0 +1,149 @@
+import { CidrMap } from '../base/cidr-map.js';
+import { type Ip, parseCidr, parseIp, stripZone } from '../base/ip.js';
+import type { GatewayConfig, GatewayRoute, GatewayService } from '../ipc/gateway-config.js';
+import type { RouteMatch, RouteTable } from './engine.js';
+
+/** What the client connected to, read once for a look-up. */
+interface Place {
+  readonly listener: string;
+  readonly ip: Ip | null;
+  readonly port: number;
+}
+
+/**
+ * Builds the look-up of a configuration. The more specific name wins (exact, wildcard, none), then
+ * the more specific destination (address and port, address, longer prefix; at the same prefix the
+ * one with a port), then a route with a listener; a listener with a fixed service always leads
+ * there. A look-up costs the same however many routes there are. Throws on a malformed CIDR.
+ */
+export function buildRouteTable(config: GatewayConfig): RouteTable {
+  const listeners = new Map(config.listeners.map((listener) => [listener.name, listener]));
+  const services = new Map(config.services.map((service) => [service.name, service]));
+  const byHost = new NameTable();
+  const bySni = new NameTable();
+  const unnamed = new PlaceTable();
+  for (const service of config.services) {
+    for (const route of service.routes) {
+      // A route with both has no listener: host is for http and https only, sni for tls only.
+      if (route.host !== null && route.sni !== null) continue;
+      const match = toMatch(service, route.upstream);
+      if (route.host !== null) byHost.add(route.host, route, match);
+      else if (route.sni !== null) bySni.add(route.sni, route, match);
+      else unnamed.add(route, match);
+    }
+  }
+  return {
+    match(listenerName, destination, host, sni) {
+      const fixedService = listeners.get(listenerName)?.fixedService ?? null;
+      if (fixedService !== null) {
+        const service = services.get(fixedService);
+        return service === undefined ? null : toMatch(service, 0);
+      }
+      const place: Place = {
+        listener: listenerName,
+        ip: destination === null ? null : parseIp(stripZone(destination.ip)),
+        port: destination?.port ?? 0,
+      };
+      return byHost.find(host, place) ?? bySni.find(sni, place) ?? unnamed.find(place);
+    },
+    listener: (name) => listeners.get(name) ?? null,
+  };
+}
+
+function toMatch(service: GatewayService, upstream: number): RouteMatch | null {
+  const upstreamKind = service.upstreamKinds[upstream];
+  if (upstreamKind === undefined) return null;
+  return { service: service.name, upstream, upstreamKind, quietMs: service.idle.quietMs };
+}
+
+/** Routes by name: exact ones, and `*.` before what they end in. */
+class NameTable {
+  readonly #exact = new Map<string, PlaceTable>();
+  readonly #wildcard = new Map<string, PlaceTable>();
+
+  add(name: string, route: GatewayRoute, match: RouteMatch | null): void {
+    const isWildcard = name.startsWith('*.');
+    const places = isWildcard ? this.#wildcard : this.#exact;
+    const key = isWildcard ? name.slice(2) : name;
+    const table = places.get(key) ?? new PlaceTable();
+    places.set(key, table);
+    table.add(route, match);
+  }
+
+  find(name: string | null, place: Place): RouteMatch | null {
+    if (name === null) return null;
+    const exact = this.#exact.get(name)?.find(place);
+    if (exact) return exact;
+    const dot = name.indexOf('.');
+    if (dot < 0) return null;
+    return this.#wildcard.get(name.slice(dot + 1))?.find(place) ?? null;
+  }
+}
+
+/** Routes of one name by destination, and those without one. */
+class PlaceTable {
+  readonly #anywhere = new ListenerTable();
+  #byCidr: CidrMap<PortTable> | null = null;
+
+  add({ destination, listener }: GatewayRoute, match: RouteMatch | null): void {
+    if (destination === null) {
+      this.#anywhere.add(listener, match);
+      return;
+    }
+    const cidr = parseCidr(destination.cidr);
+    if (cidr === null) throw new TypeError(`${JSON.stringify(destination.cidr)} is not a CIDR`);
+    this.#byCidr ??= new CidrMap();
+    const ports = this.#byCidr.get(cidr) ?? new PortTable();
+    this.#byCidr.set(cidr, ports);
+    ports.add(destination.port, listener, match);
+  }
+
+  find(place: Place): RouteMatch | null {
+    const { ip } = place;
+    const placed =
+      ip === null || this.#byCidr === null
+        ? null
+        : this.#byCidr.find(ip, (ports) => ports.find(place));
+    return placed ?? this.#anywhere.find(place.listener);
+  }
+}
+
+/** Routes of one block of destinations. */
+class PortTable {
+  readonly #byPort = new Map<number, ListenerTable>();
+  readonly #anyPort = new ListenerTable();
+
+  add(port: number | null, listener: string | null, match: RouteMatch | null): void {
+    if (port === null) {
+      this.#anyPort.add(listener, match);
+      return;
+    }
+    const table = this.#byPort.get(port) ?? new ListenerTable();
+    this.#byPort.set(port, table);
+    table.add(listener, match);
+  }
+
+  find({ port, listener }: Place): RouteMatch | null {
+    return this.#byPort.get(port)?.find(listener) ?? this.#anyPort.find(listener);
+  }
+}
+
+/** The last step. Ties are errors of the configuration; here the first one counts. */
+class ListenerTable {
+  #any: RouteMatch | null = null;
+  #byListener: Map<string, RouteMatch> | null = null;
+
+  add(listener: string | null, match: RouteMatch | null): void {
+    if (match === null) return;
+    if (listener === null) {
+      this.#any ??= match;
+      return;
+    }
+    this.#byListener ??= new Map();
+    if (!this.#byListener.has(listener)) this.#byListener.set(listener, match);
+  }
+
+  find(listener: string): RouteMatch | null {
+    return this.#byListener?.get(listener) ?? this.#any;
+  }
+}

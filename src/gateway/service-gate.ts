@@ -1,0 +1,62 @@
+import type { GatewayService } from '../ipc/gateway-config.js';
+import { Refusal, type RefusalCode } from '../ipc/refusals.js';
+import { buildAccessList } from './access-list.js';
+import { RateLimit } from './rate-limit.js';
+import { SourceLimits } from './source-limits.js';
+
+/** Who may use a service, how many at once and how often: the limits of one service in this gateway. */
+export class ServiceGate {
+  #service: GatewayService;
+  #isAllowed: (ip: string) => boolean;
+  #rate: RateLimit | null;
+  readonly #sources = new SourceLimits();
+  #open = 0;
+  readonly refusals: Partial<Record<RefusalCode, number>> = {};
+
+  constructor(service: GatewayService, nowMs: number) {
+    this.#service = service;
+    this.#isAllowed = buildAccessList(service.access);
+    this.#rate = service.limits.rate && new RateLimit(service.limits.rate, nowMs);
+  }
+
+  get service(): GatewayService {
+    return this.#service;
+  }
+
+  /** Admitted, and not left yet. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** New settings; what was counted stays. */
+  update(service: GatewayService, nowMs: number): void {
+    const { rate } = service.limits;
+    const isSameRate = JSON.stringify(rate) === JSON.stringify(this.#service.limits.rate);
+    this.#service = service;
+    this.#isAllowed = buildAccessList(service.access);
+    if (!isSameRate) this.#rate = rate && new RateLimit(rate, nowMs);
+  }
+
+  /** Lets somebody in, or throws a `Refusal`. Each success wants one `leave`. */
+  enter(sourceIp: string, nowMs: number): void {
+    const { limits } = this.#service;
+    if (!this.#isAllowed(sourceIp)) throw this.refuse('access-denied');
+    if (this.#open >= limits.connections + limits.held) throw this.refuse('connection-limit', 1000);
+    if (this.#rate && !this.#rate.take(nowMs)) throw this.refuse('rate-limit', this.#rate.retryAfterMs(nowMs));
+    if (limits.perSource !== null && !this.#sources.tryOpen(sourceIp, limits.perSource)) {
+      throw this.refuse('per-source-limit', 1000);
+    }
+    this.#open += 1;
+  }
+
+  leave(sourceIp: string): void {
+    this.#open -= 1;
+    if (this.#service.limits.perSource !== null) this.#sources.close(sourceIp);
+  }
+
+  /** Counts a refusal and returns it. */
+  refuse(code: RefusalCode, retryAfterMs: number | null = null, detail = ''): Refusal {
+    this.refusals[code] = (this.refusals[code] ?? 0) + 1;
+    return new Refusal(code, retryAfterMs, detail);
+  }
+}

@@ -1,0 +1,132 @@
+import { isIPv6, Socket } from 'node:net';
+import type { DialPlan } from '../ipc/messages.js';
+import { Refusal } from '../ipc/refusals.js';
+import { closeFd } from '../sys/descriptors.js';
+import { errnoName } from '../sys/libc.js';
+import type { Demand } from './engine.js';
+import type { SupervisorLink } from './supervisor-link.js';
+
+/** Handed-in sockets kept for the next dials, and how few are left when more are asked for. */
+const BATCH = 32;
+const FIRST_BATCH = 4;
+/** A server that is ready may refuse for a moment (its backlog is full, it reloads). */
+const RETRY_FIRST_MS = 2;
+const RETRY_FOR_MS = 1000;
+const RETRIED = new Set(['ECONNREFUSED', 'EAGAIN']);
+
+interface Pool {
+  readonly fds: number[];
+  /** An order that is under way: all who wait for a socket wait for it. */
+  order: Promise<void> | null;
+  batch: number;
+}
+
+/** One incarnation's sockets: unconnected ones that the supervisor handed in, and the first connection. */
+export class UpstreamSockets {
+  readonly #pools = new Map<number, Pool>();
+  #firstConnectionFd: number | null = null;
+  #isClosed = false;
+
+  constructor(
+    private readonly link: SupervisorLink,
+    private readonly service: string,
+    private readonly instance: number,
+    private readonly plans: readonly DialPlan[],
+  ) {}
+
+  /** The connection that proved the instance ready serves the first dial. */
+  offer(fd: number): void {
+    this.#firstConnectionFd = fd;
+  }
+
+  /** A connection to the demand's upstream. Rejects with a `Refusal` of code `upstream-unreachable`. */
+  async dial(demand: Demand): Promise<Socket> {
+    if (demand.upstream === 0 && this.#firstConnectionFd !== null) {
+      const fd = this.#firstConnectionFd;
+      this.#firstConnectionFd = null;
+      return openSocket(fd);
+    }
+    const untilMs = performance.now() + RETRY_FOR_MS;
+    for (let delayMs = RETRY_FIRST_MS; ; delayMs *= 2) {
+      const dialed = await this.#dialOnce(demand);
+      if (dialed instanceof Socket) return dialed;
+      if (this.#isClosed || !RETRIED.has(dialed) || performance.now() > untilMs) {
+        throw new Refusal('upstream-unreachable', null, dialed);
+      }
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+
+  /** A connected socket, or the name of the error. */
+  async #dialOnce(demand: Demand): Promise<Socket | string> {
+    const plan = this.plans[demand.upstream];
+    if (this.#isClosed || !plan) return 'ECONNREFUSED';
+    if (plan.kind === 'ask') {
+      const { fd, errno } = await this.link.dial(this.service, this.instance, demand);
+      return fd === null ? errnoName(errno) : openSocket(fd);
+    }
+    const fd = await this.#take(demand.upstream);
+    return fd === null ? 'ECONNREFUSED' : connectSocket(fd, plan);
+  }
+
+  async #take(upstream: number): Promise<number | null> {
+    const pool = this.#pools.get(upstream) ?? { fds: [], order: null, batch: FIRST_BATCH };
+    this.#pools.set(upstream, pool);
+    while (pool.fds.length === 0) {
+      if (this.#isClosed) return null;
+      const before = pool.order;
+      pool.order ??= this.#order(upstream, pool);
+      await pool.order;
+      if (pool.fds.length === 0 && before === null) return null;
+    }
+    const fd = pool.fds.pop() ?? null;
+    if (pool.fds.length < pool.batch / 4) pool.order ??= this.#order(upstream, pool);
+    return fd;
+  }
+
+  async #order(upstream: number, pool: Pool): Promise<void> {
+    const fds = await this.link.sockets(this.service, this.instance, upstream, pool.batch);
+    pool.order = null;
+    pool.batch = BATCH;
+    if (this.#isClosed) for (const fd of fds) closeFd(fd);
+    else pool.fds.push(...fds);
+  }
+
+  /** The lease ends: what isn't connected is closed. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { fds } of this.#pools.values()) for (const fd of fds.splice(0)) closeFd(fd);
+    if (this.#firstConnectionFd !== null) closeFd(this.#firstConnectionFd);
+    this.#firstConnectionFd = null;
+  }
+}
+
+/** A connected descriptor as a socket that reads nothing before somebody listens. */
+function openSocket(fd: number): Socket {
+  return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
+}
+
+function connectSocket(fd: number, { host, port }: { host: string; port: number }): Promise<Socket | string> {
+  return new Promise((resolve) => {
+    const socket = openSocket(fd);
+    const onError = (error: NodeJS.ErrnoException) => {
+      socket.destroy();
+      resolve(error.code ?? error.message);
+    };
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      socket.off('error', onError);
+      if (isConnectedToItself(socket)) {
+        socket.destroy();
+        resolve('ECONNREFUSED');
+      } else resolve(socket);
+    });
+    socket.pause();
+    socket.connect({ host, port, family: isIPv6(host) ? 6 : 4 });
+  });
+}
+
+/** Two sockets that dial a port nobody listens on can meet themselves (TCP simultaneous open). */
+function isConnectedToItself(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+}

@@ -1,0 +1,220 @@
+import { RouseError } from '../base/errors.js';
+import type { Config } from '../config/model.js';
+import type {
+  AdminApi,
+  Explanation,
+  ListenerStatus,
+  ReloadReport,
+  ServiceStatus,
+  StateEvent,
+  Status,
+} from '../ipc/admin-api.js';
+import type { OutputLog } from './output-log.js';
+import type { ServiceDriver } from './service-driver.js';
+import type { Supervisor } from './supervisor.js';
+
+export interface AdminServiceSettings {
+  readonly supervisor: Supervisor;
+  readonly version: string;
+  /** Reads the config anew; throws a `RouseError` of code `config` with every problem. */
+  readonly load: () => Config;
+}
+
+/** Events that a slow reader may be behind; older ones are left out then. */
+const EVENT_BACKLOG = 10_000;
+const BY_COMMAND = { cause: 'command', source: null, listener: null };
+
+/** What the admin socket offers, done by the supervisor. */
+export class AdminService implements AdminApi {
+  readonly #startedAtMs = performance.now();
+
+  constructor(private readonly settings: AdminServiceSettings) {}
+
+  async status(): Promise<Status> {
+    const { supervisor, version } = this.settings;
+    await Promise.all(supervisor.gateways.map((gateway) => gateway.refreshCounters()));
+    return {
+      services: [...supervisor.drivers.values()].map((driver) => this.#statusOf(driver)),
+      listeners: supervisor.config.listeners.map(({ name, protocol }) => this.#listenerStatus(name, protocol)),
+      gateways: supervisor.gateways.map((gateway) => ({
+        name: gateway.name,
+        pid: gateway.pid,
+        engine: supervisor.config.gateways.find(({ name }) => name === gateway.name)?.engine ?? 'node',
+        isolation: supervisor.isolation.description,
+        restarts: gateway.restarts,
+      })),
+      supervisor: { pid: process.pid, version, uptimeMs: Math.round(performance.now() - this.#startedAtMs) },
+    };
+  }
+
+  #listenerStatus(name: string, protocol: string): ListenerStatus {
+    const { supervisor } = this.settings;
+    const gateway = supervisor.gatewayOf(name)?.name ?? '';
+    return { name, addresses: supervisor.addressesOf(name), protocol, gateway, ...supervisor.counters.listener(name) };
+  }
+
+  #statusOf(driver: ServiceDriver): ServiceStatus {
+    const { name } = driver.service;
+    const traffic = this.settings.supervisor.counters.service(name);
+    const handed = driver.instance?.connectionProcesses ?? 0;
+    return {
+      name,
+      state: driver.state,
+      pid: driver.instance?.pid ?? null,
+      since: driver.since,
+      connections: Math.max(traffic.connections, handed),
+      held: traffic.held,
+      requests: { inFlight: traffic.requestsInFlight, total: traffic.requestsTotal },
+      starts: driver.starts,
+      failures: driver.failures,
+      coldStart: driver.coldStart,
+      lastWake: driver.lastWake,
+      lastExit: driver.lastExit,
+      failure: driver.failure,
+    };
+  }
+
+  #driver(service: string): ServiceDriver {
+    const driver = this.settings.supervisor.drivers.get(service);
+    if (driver) return driver;
+    throw new RouseError('unknown-service', `${service}: no service of this name is configured; rouse status lists them`);
+  }
+
+  async #freshStatus(driver: ServiceDriver): Promise<ServiceStatus> {
+    await Promise.all(this.settings.supervisor.gateways.map((gateway) => gateway.refreshCounters()));
+    return this.#statusOf(driver);
+  }
+
+  async #yieldLeases(service: string): Promise<void> {
+    await Promise.all(this.settings.supervisor.gateways.map((gateway) => gateway.yieldLease(service)));
+  }
+
+  async wake(service: string, { wait }: { wait: boolean }): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    const ready = driver.wake(BY_COMMAND);
+    if (wait) await ready;
+    else ready.catch(() => {});
+    return this.#freshStatus(driver);
+  }
+
+  async sleep(service: string, { force }: { force: boolean }): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    const { connections, requests, held } = await this.#freshStatus(driver);
+    const open = Math.max(connections, requests.inFlight) + held;
+    if (open > 0 && !force) {
+      const count = open === 1 ? '1 connection is' : `${open} connections are`;
+      throw new RouseError('busy', `${service}: ${count} open; wait for them, or close them with --force`);
+    }
+    if (!force) await this.#yieldLeases(service);
+    await driver.stop('put to sleep by command');
+    return this.#freshStatus(driver);
+  }
+
+  async freeze(service: string): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    const { connections, state } = await this.#freshStatus(driver);
+    if (state !== 'running') throw new RouseError('busy', `${service} is ${state}: only a running service can be frozen`);
+    if (connections > 0) throw new RouseError('busy', `${service}: ${connections} connections are open; wait for them`);
+    await this.#yieldLeases(service);
+    if (!driver.freeze()) throw new RouseError('busy', `${service}: it is in use again; try again`);
+    return this.#freshStatus(driver);
+  }
+
+  async restart(service: string): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    await driver.restart();
+    return this.#freshStatus(driver);
+  }
+
+  async explain(service: string): Promise<Explanation> {
+    const { supervisor } = this.settings;
+    const driver = this.#driver(service);
+    const status = await this.#freshStatus(driver);
+    const due = driver.idleDue;
+    const at = due ? new Date(due.atMs).toISOString() : null;
+    return {
+      service,
+      status,
+      why: reasonsOf(driver, status, at),
+      leases: this.#leasesOf(driver),
+      isolation: [supervisor.isolation.planFor ? describeVps(driver) : 'none: the host itself'],
+      idle: { freezeAt: due?.event === 'freeze-due' ? at : null, stopAt: due?.event === 'stop-due' ? at : null },
+      lastOutput: this.#output(service).recent(),
+      refusals: supervisor.counters.service(service).refusals,
+    };
+  }
+
+  #leasesOf(driver: ServiceDriver): Explanation['leases'] {
+    const { counters, gateways } = this.settings.supervisor;
+    return [...driver.leases].map(([holder, { since }]) => {
+      const gateway = gateways.find((link) => link === holder);
+      const traffic = gateway && counters.ofGateway(gateway.epoch, driver.service.name);
+      return {
+        holder: gateway ? `gateway ${gateway.name}` : holder.name,
+        since: new Date(since).toISOString(),
+        connections: traffic?.connections ?? 1,
+        requests: traffic?.requestsInFlight ?? 0,
+      };
+    });
+  }
+
+  #output(service: string): OutputLog {
+    const output = this.settings.supervisor.outputs.get(service);
+    if (output) return output;
+    throw new RouseError('unknown-service', `${service}: no service of this name is configured`);
+  }
+
+  async *logs(service: string, options: { lines: number; follow: boolean; signal: AbortSignal }): AsyncIterable<string> {
+    const output = this.#output(service);
+    if (options.follow) yield* output.follow(options.signal, options.lines);
+    else yield* await output.tail(options.lines);
+  }
+
+  async reload(): Promise<ReloadReport> {
+    return this.settings.supervisor.reload(this.settings.load());
+  }
+
+  async *events(signal: AbortSignal): AsyncIterable<StateEvent> {
+    const queue: StateEvent[] = [];
+    let wake = () => {};
+    const stopListening = this.settings.supervisor.onState((event) => {
+      queue.push(event);
+      if (queue.length > EVENT_BACKLOG) queue.shift();
+      wake();
+    });
+    signal.addEventListener('abort', () => wake(), { once: true });
+    try {
+      while (!signal.aborted) {
+        const event = queue.shift();
+        if (event) yield event;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      stopListening();
+    }
+  }
+}
+
+/** Why it is awake or asleep, one sentence each. */
+function reasonsOf(driver: ServiceDriver, status: ServiceStatus, dueAt: string | null): string[] {
+  const { state, lastWake } = status;
+  const reasons: string[] = [];
+  if (lastWake) reasons.push(`Last woken ${lastWake.at} by ${lastWake.source ?? lastWake.cause}.`);
+  if (state === 'stopped') reasons.push(lastWake ? 'Nobody has needed it since it stopped.' : 'Nobody has needed it yet.');
+  if (state === 'failed') reasons.push(`It failed: ${status.failure?.reason}.`);
+  if (state === 'starting') reasons.push(`It starts; ${status.held} clients wait for it.`);
+  if (state === 'running' && driver.leases.size > 0) {
+    reasons.push(`In use: ${status.connections} connections open, ${status.requests.inFlight} requests in flight.`);
+  }
+  if (state === 'running' && driver.leases.size === 0) {
+    reasons.push(dueAt ? 'Nobody uses it; it goes idle.' : 'Nobody uses it; idle: never keeps it running.');
+  }
+  if (state === 'frozen') reasons.push('Nobody uses it: frozen, its memory is kept; the next use thaws it.');
+  if (dueAt) reasons.push(`Unless somebody uses it, it is ${driver.idleDue?.event === 'freeze-due' ? 'frozen' : 'stopped'} at ${dueAt}.`);
+  return reasons;
+}
+
+function describeVps(driver: ServiceDriver): string {
+  const { network } = driver.service.isolation;
+  return `VPS: mount, pid, ipc, uts and cgroup namespaces, ${network === 'private' ? 'a network of its own' : "the host's network"}; no capabilities; no_new_privs`;
+}

@@ -1,0 +1,141 @@
+import { RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
+import { Refusal } from '../ipc/refusals.js';
+import { closeFd } from '../sys/descriptors.js';
+import type { Instance } from './instance.js';
+import type { LeaseHolder, ServiceDriver } from './service-driver.js';
+
+type Message<Type extends ToSupervisor['type']> = Extract<ToSupervisor, { type: Type }>;
+
+const ECONNREFUSED = 111;
+const EMFILE = 24;
+
+export interface GatewayRequestsSettings {
+  readonly holder: LeaseHolder;
+  /** The driver of a service that this gateway's listeners lead to; null for all others. */
+  readonly driverFor: (service: string) => ServiceDriver | null;
+  readonly send: (message: ToGateway, fds?: readonly number[]) => void;
+  readonly log: Logger;
+}
+
+/**
+ * Answers what one gateway asks for, after checking each request against the gateway's share of the
+ * config: nothing for services that none of its listeners lead to, nothing without a lease.
+ */
+export class GatewayRequests {
+  constructor(private readonly settings: GatewayRequestsSettings) {}
+
+  acquire(message: Message<'acquire'>): void {
+    const { holder, send } = this.settings;
+    const driver = this.#driver(message.service);
+    if (!driver) {
+      send({ type: 'refused', service: message.service, code: 'no-route', retryAfterMs: null, detail: '' });
+      return;
+    }
+    const { service, cause, listener, source } = message;
+    driver.acquire(
+      {
+        holder,
+        granted: (instance, connectionFd) => {
+          const granted = { type: 'granted', service, instance: instance.id, plans: instance.plans() } as const;
+          if (connectionFd === null) send({ ...granted, connected: false });
+          else send({ ...granted, connected: true }, [connectionFd]);
+          return connectionFd !== null;
+        },
+        refused: ({ code, retryAfterMs, detail }) => send({ type: 'refused', service, code, retryAfterMs, detail }),
+      },
+      { cause, source, listener },
+    );
+  }
+
+  release({ service, instance, idleMs }: Message<'release'>): void {
+    this.#driver(service)?.release(this.settings.holder, instance, idleMs);
+  }
+
+  /** Nothing without a lease, nor for an incarnation that is over. */
+  #leased(message: { service: string; instance: number }): Instance | null {
+    return this.#driver(message.service)?.holds(this.settings.holder, message.instance) ?? null;
+  }
+
+  #driver(service: string): ServiceDriver | null {
+    const driver = this.settings.driverFor(service);
+    if (!driver) this.settings.log.warn({ service }, 'a gateway asked for a service that it has no route to');
+    return driver;
+  }
+
+  sockets(message: Message<'sockets'>): void {
+    const instance = this.#leased(message);
+    let fds: number[] = [];
+    try {
+      fds = instance?.createSockets(message.upstream, message.count) ?? [];
+    } catch (error) {
+      this.settings.log.error({ err: error, service: message.service }, 'cannot create sockets');
+    }
+    this.settings.send({ type: 'sockets', id: message.id }, fds);
+  }
+
+  async dial(message: Message<'dial'>): Promise<void> {
+    const { send, log } = this.settings;
+    const instance = this.#leased(message);
+    if (!instance) return send({ type: 'dialed', id: message.id, errno: ECONNREFUSED });
+    try {
+      const isStdio = instance.service.upstreams[message.upstream]?.kind === 'stdio';
+      const dialed = isStdio ? await dialStdio(instance, message.ends) : await instance.dial(message.upstream);
+      if ('fd' in dialed) send({ type: 'dialed', id: message.id, errno: 0 }, [dialed.fd]);
+      else send({ type: 'dialed', id: message.id, errno: dialed.errno });
+    } catch (error) {
+      log.warn({ err: error, service: message.service }, 'cannot dial');
+      send({ type: 'dialed', id: message.id, errno: ECONNREFUSED });
+    }
+  }
+
+  /** The descriptor is this function's to close. */
+  handOver(message: Message<'hand-over'>, fd: number): void {
+    const { send } = this.settings;
+    const done = (refusal: Refusal | null) => {
+      closeFd(fd);
+      const told = refusal && { code: refusal.code, retryAfterMs: refusal.retryAfterMs, detail: refusal.detail };
+      send({ type: 'handed', id: message.id, refusal: told });
+    };
+    const driver = this.#driver(message.service);
+    if (!driver || driver.service.upstreams[0]?.kind !== 'stdio') return done(new Refusal('no-route'));
+    const holder: LeaseHolder = { name: `connection from ${message.ends.source}` };
+    driver.acquire(
+      {
+        holder,
+        granted: (instance) => {
+          serve(driver, holder, instance, fd, message.ends).then(done);
+          return false;
+        },
+        refused: done,
+      },
+      { cause: 'connection', source: message.ends.source, listener: message.listener },
+    );
+  }
+}
+
+async function dialStdio(instance: Instance, ends: ConnectionEnds): Promise<{ fd: number } | { errno: number }> {
+  if (instance.connectionProcesses >= instance.service.limits.connections) return { errno: EMFILE };
+  return instance.dialStdio(ends);
+}
+
+async function serve(
+  driver: ServiceDriver,
+  holder: LeaseHolder,
+  instance: Instance,
+  fd: number,
+  ends: ConnectionEnds,
+): Promise<Refusal | null> {
+  if (instance.connectionProcesses >= instance.service.limits.connections) {
+    driver.release(holder, instance.id, 0);
+    return new Refusal('connection-limit');
+  }
+  try {
+    await driver.serveConnection(holder, instance, fd, ends);
+    return null;
+  } catch (error) {
+    const reason = error instanceof RouseError ? error.message : String(error);
+    return new Refusal('start-failed', null, reason);
+  }
+}

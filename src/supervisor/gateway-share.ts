@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Config, GatewaySettings, Listener, Protocol, Route, Service } from '../config/model.js';
+import type { GatewayConfig, GatewayListener, GatewayService } from '../ipc/gateway-config.js';
+import { reachListenerName } from './reach.js';
+
+const NO_ACCESS_RULES = { allow: null, deny: [] };
+
+/**
+ * A gateway's share of the config: its listeners, with certificates read, and the services that they
+ * lead to, with those of its routes only that it can use. Throws a `RouseError` of code `config`
+ * where a certificate can't be read.
+ */
+export function shareFor(
+  config: Config,
+  gateway: GatewaySettings,
+  generation: number,
+  hasReach: boolean,
+): GatewayConfig {
+  const own = new Set(gateway.listeners);
+  const listeners = config.listeners.filter(({ name }) => own.has(name));
+  const reached = hasReach ? config.services.flatMap(reachListenersOf) : [];
+  const targets = new Set(reached.map(({ fixedService }) => fixedService));
+  const services = config.services
+    .map((service) => ({ service, routes: service.routes.filter((route) => listeners.some((listener) => applies(route, listener))) }))
+    .filter(({ service, routes }) => routes.length > 0 || targets.has(service.name))
+    .map(({ service, routes }) => shareOfService(service, routes));
+  return {
+    generation,
+    gateway: gateway.name,
+    listeners: [...listeners.map(shareOfListener), ...reached],
+    services,
+    log: config.log,
+  };
+}
+
+function applies(route: Route, listener: Listener): boolean {
+  if (route.listener !== null) return route.listener === listener.name;
+  return route.host !== null
+    ? HTTP.has(listener.protocol)
+    : route.sni !== null
+      ? listener.protocol === 'tls'
+      : route.destination !== null;
+}
+
+const HTTP: ReadonlySet<Protocol> = new Set<Protocol>(['http', 'https']);
+
+function shareOfListener(listener: Listener): GatewayListener {
+  return {
+    name: listener.name,
+    protocol: listener.protocol,
+    redirect: listener.redirect,
+    access: listener.access,
+    trustedProxies: listener.trustedProxies,
+    certificates: listener.certificates.map(({ cert, key }) => ({
+      cert: readPem(listener, cert),
+      key: readPem(listener, key),
+    })),
+    fixedService: null,
+  };
+}
+
+function readPem(listener: Listener, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new RouseError('config', `listener ${listener.name}: cannot read ${path}: ${messageOf(error)}`);
+  }
+}
+
+function reachListenersOf(service: Service): GatewayListener[] {
+  return Object.keys(service.reach).map((target) => ({
+    name: reachListenerName(service.name, target),
+    protocol: 'tcp',
+    redirect: null,
+    access: NO_ACCESS_RULES,
+    trustedProxies: [],
+    certificates: [],
+    fixedService: target,
+  }));
+}
+
+function shareOfService(service: Service, routes: readonly Route[]): GatewayService {
+  return {
+    name: service.name,
+    routes: routes.map(({ listener, host, sni, destination, upstream }) => ({ listener, host, sni, destination, upstream })),
+    upstreamKinds: service.upstreams.map(({ kind }) => kind),
+    access: service.access,
+    limits: service.limits,
+    idle: service.idle,
+  };
+}

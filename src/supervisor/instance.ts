@@ -1,0 +1,429 @@
+import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Service } from '../config/model.js';
+import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
+import { closeFd, setNonBlocking } from '../sys/descriptors.js';
+import type { LaunchRequest } from '../sys/launch-request.js';
+import type { Launcher } from '../sys/launcher.js';
+import { inNetworkOf } from '../sys/namespaces.js';
+import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
+import { createSocketPair, listenOn, localAddress } from '../sys/sockets.js';
+import { findCommand } from './host-files.js';
+import { NotifySocket } from './notify-socket.js';
+import { OutputPipe } from './output-pipe.js';
+import { NotReady, untilConnects, untilHttpAnswers } from './readiness.js';
+import {
+  type ConnectionAddresses,
+  parseEnvironmentFile,
+  serviceEnvironment,
+  wrapForLimits,
+  wrapForListenPid,
+} from './service-environment.js';
+import { systemPath } from './system-path.js';
+import {
+  createSocketsFor,
+  type DialableUpstream,
+  type Dialed,
+  dialUpstream,
+  planFor,
+} from './upstream-dialer.js';
+import type { Vps } from './vps.js';
+import type { PreparedVps } from './vps-store.js';
+
+const SOCKET_UPSTREAM_BACKLOG = 4096;
+const FIRST_LISTEN_FD = 3;
+const SIGSTOP = 19;
+const SIGCONT = 18;
+const SIGKILL = 9;
+const SIGTERM = 15;
+/** How often a VPS whose first process ended is looked at until its daemons end too, in milliseconds. */
+const DAEMON_CHECK_FIRST_MS = 20;
+const DAEMON_CHECK_MAX_MS = 1000;
+const FREEZE_PASSES = 8;
+const ECONNREFUSED = 111;
+
+export interface InstanceSettings {
+  readonly id: number;
+  readonly service: Service;
+  readonly prepared: PreparedVps;
+  readonly userName: string;
+  /** null: rouse's own, where there is no other. */
+  readonly identity: LaunchRequest['identity'];
+  readonly launcher: Launcher;
+  /** Path of the notify socket out here, and in the VPS; null unless `ready: notify`. */
+  readonly notify: { readonly outside: string; readonly inside: string } | null;
+  readonly onOutput: (chunk: Buffer) => void;
+  /** After `bringUp` settled: the VPS has no process of the service any more. */
+  readonly onGone: (exit: ProcessExit | null) => void;
+}
+
+/** One incarnation of a service: its processes, and the sockets that were made for it. It owns them; the VPS it uses. */
+export class Instance {
+  readonly id: number;
+  readonly service: Service;
+  readonly #output: OutputPipe;
+  readonly #processes = new Set<ChildProcessHandle>();
+  readonly #upstreams: (DialableUpstream | null)[];
+  #listeningFd: number | null = null;
+  #first: ChildProcessHandle | null = null;
+  #notify: NotifySocket | null = null;
+  #lastExit: ProcessExit | null = null;
+  #daemonCheck: NodeJS.Timeout | null = null;
+  #onNotification: (notification: Readonly<Record<string, string>>) => void = () => {};
+  /** Ends the waiting for readiness; null once that is over. */
+  #bringUp: AbortController | null = new AbortController();
+  #isDisposed = false;
+  #isGone = false;
+  #isEnding = false;
+
+  constructor(private readonly settings: InstanceSettings) {
+    this.id = settings.id;
+    this.service = settings.service;
+    this.#output = new OutputPipe(settings.onOutput);
+    this.#upstreams = settings.service.upstreams.map((upstream) =>
+      upstream.kind === 'tcp' || upstream.kind === 'unix' ? upstream : null,
+    );
+  }
+
+  get #vps(): Vps {
+    return this.settings.prepared.vps;
+  }
+
+  get pid(): number | null {
+    return this.#first?.pid ?? null;
+  }
+
+  get lastExit(): ProcessExit | null {
+    return this.#lastExit;
+  }
+
+  get isStdio(): boolean {
+    return this.service.upstreams[0]?.kind === 'stdio';
+  }
+
+  /** Processes that serve a handed-over connection each. */
+  get connectionProcesses(): number {
+    return this.isStdio ? this.#processes.size : 0;
+  }
+
+  /** Whether it has processes of the service. */
+  get isAlive(): boolean {
+    if (this.#isGone || this.#isDisposed) return false;
+    return this.#processes.size > 0 || this.#vps.isPopulated(this.#startedPids());
+  }
+
+  #startedPids(): number[] {
+    return [...this.#processes].map(({ pid }) => pid);
+  }
+
+  /**
+   * Starts the program and waits until it is ready. Returns the connection that proved it, which is
+   * the caller's, or null. Rejects with a `RouseError` of code `start`; processes may be left then.
+   */
+  async bringUp(): Promise<number | null> {
+    const controller = this.#bringUp as AbortController;
+    let deadline = setTimeout(
+      () => controller.abort(new NotReady('no sign of it')),
+      this.service.startTimeoutMs,
+    );
+    const extend = (durationMs: number) => {
+      clearTimeout(deadline);
+      deadline = setTimeout(() => controller.abort(new NotReady('no sign of it')), durationMs);
+    };
+    try {
+      if (this.isStdio) return null;
+      this.#bindSocketUpstream();
+      const ready = this.#awaitReady(controller.signal, extend);
+      ready.catch(() => {});
+      await this.#startProgram();
+      return await ready;
+    } catch (error) {
+      throw this.#startError(error);
+    } finally {
+      clearTimeout(deadline);
+      this.#bringUp = null;
+    }
+  }
+
+  #startError(error: unknown): RouseError {
+    if (error instanceof NotReady) {
+      const seconds = this.service.startTimeoutMs / 1000;
+      return new RouseError('start', `not ready within ${seconds} s (${error.message})`);
+    }
+    return error instanceof RouseError
+      ? error
+      : new RouseError('start', messageOf(error), { cause: error });
+  }
+
+  async #awaitReady(
+    signal: AbortSignal,
+    extend: (durationMs: number) => void,
+  ): Promise<number | null> {
+    const { ready } = this.service;
+    if (ready.kind === 'notify') return this.#untilNotified(signal, extend);
+    if (ready.kind === 'connect') return untilConnects(() => this.dial(0), signal);
+    if (ready.kind === 'http') {
+      await untilHttpAnswers(() => this.dial(0), ready.path, this.service.name, signal);
+    }
+    return null;
+  }
+
+  #untilNotified(signal: AbortSignal, extend: (durationMs: number) => void): Promise<null> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      this.#onNotification = (notification) => {
+        const extendUs = Number(notification['EXTEND_TIMEOUT_USEC']);
+        if (extendUs > 0) extend(Math.min(extendUs / 1000, 2 ** 31 - 1));
+        if (notification['READY'] === '1') resolve(null);
+      };
+      const { notify } = this.settings;
+      if (!notify) throw new RouseError('start', 'ready: notify needs a notify socket');
+      this.#notify ??= new NotifySocket(notify.outside, (notification) =>
+        this.#onNotification(notification),
+      );
+    });
+  }
+
+  #bindSocketUpstream(): void {
+    if (!this.service.upstreams.some(({ kind }) => kind === 'socket')) return;
+    const { networkFd } = this.#vps;
+    const bind = () =>
+      listenOn({ kind: 'inet', host: '127.0.0.1', port: 0 }, SOCKET_UPSTREAM_BACKLOG);
+    this.#listeningFd = networkFd === null ? bind() : inNetworkOf(networkFd, bind);
+    setNonBlocking(this.#listeningFd, false);
+    const address = localAddress(this.#listeningFd);
+    if (address?.kind !== 'inet')
+      throw new RouseError('start', 'the listening socket has no address');
+    for (const [index, upstream] of this.service.upstreams.entries()) {
+      if (upstream.kind === 'socket')
+        this.#upstreams[index] = { kind: 'tcp', host: address.host, port: address.port };
+    }
+  }
+
+  async #startProgram(): Promise<void> {
+    const listening = this.#listeningFd;
+    this.#first = await this.#launch({
+      stdin: null,
+      extra: listening === null ? [] : [[listening, FIRST_LISTEN_FD]],
+      listenNames: listening === null ? [] : [this.service.name],
+      connection: null,
+    });
+  }
+
+  async #launch(how: {
+    stdin: number | null;
+    extra: readonly (readonly [number, number])[];
+    listenNames: readonly string[];
+    connection: ConnectionAddresses | null;
+  }): Promise<ChildProcessHandle> {
+    const { identity, launcher, notify, userName } = this.settings;
+    const { run, cpus } = this.service;
+    const directory = run.directory ?? '/';
+    const environment = serviceEnvironment({
+      directory: run.directory,
+      user: userName,
+      environment: run.environment,
+      fileEnvironment: this.#readEnvironmentFile(),
+      inherited: process.env,
+      searchPath: systemPath(),
+      notifySocket: notify?.inside ?? null,
+      listenNames: how.listenNames,
+      connection: how.connection,
+    });
+    const program = findCommand(run.command[0] ?? '', environment['PATH'] ?? '', directory);
+    if (!program)
+      throw new RouseError('start', `${run.command[0]}: no such program in ${environment['PATH']}`);
+    const limited = wrapForLimits([program, ...run.command.slice(1)], run.rlimits);
+    const argv = how.listenNames.length > 0 ? wrapForListenPid(limited) : limited;
+    const child = await this.#launchWith(launcher, {
+      executable: argv[0] as string,
+      arguments: argv[0] === program ? [run.command[0] as string, ...argv.slice(1)] : argv,
+      environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      directory,
+      descriptors: [
+        [how.stdin ?? this.#output.nullFd, 0],
+        [how.stdin ?? this.#output.writeFd, 1],
+        [this.#output.writeFd, 2],
+        ...how.extra,
+      ],
+      ...this.#vps.target,
+      identity,
+      umask: run.umask,
+      cpus,
+    });
+    if (run.nice !== null) renice(child.pid, run.nice);
+    return child;
+  }
+
+  async #launchWith(
+    launcher: Launcher,
+    request: Parameters<Launcher['launch']>[0],
+  ): Promise<ChildProcessHandle> {
+    this.#bringUp?.signal.throwIfAborted();
+    const child = await launcher.launch(request);
+    this.#processes.add(child);
+    void child.exited.then((exit) => this.#onExit(child, exit));
+    if (this.#isDisposed) child.signal(SIGKILL);
+    return child;
+  }
+
+  #readEnvironmentFile(): Record<string, string> {
+    const { environmentFile } = this.service.run;
+    if (environmentFile === null) return {};
+    try {
+      return parseEnvironmentFile(readFileSync(environmentFile, 'utf8'), environmentFile);
+    } catch (error) {
+      throw new RouseError('start', `environment_file ${environmentFile}: ${messageOf(error)}`);
+    }
+  }
+
+  #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
+    this.#processes.delete(child);
+    if (child === this.#first || this.isStdio) this.#lastExit = exit;
+    if (!this.isStdio || this.#isEnding) this.#checkGone(DAEMON_CHECK_FIRST_MS);
+  }
+
+  /** A server may have become a daemon: alive means that its VPS has processes. */
+  #checkGone(nextCheckMs: number): void {
+    if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
+    this.#daemonCheck = null;
+    if (this.#isDisposed || this.#isGone) return;
+    if (this.isAlive) {
+      const laterMs = Math.min(DAEMON_CHECK_MAX_MS, nextCheckMs * 2);
+      this.#daemonCheck = setTimeout(() => this.#checkGone(laterMs), nextCheckMs);
+      return;
+    }
+    this.#isGone = true;
+    if (this.#bringUp) {
+      this.#bringUp.abort(
+        new RouseError('start', `${describeExit(this.#lastExit)} before it was ready`),
+      );
+    } else this.settings.onGone(this.#lastExit);
+  }
+
+  /** How a gateway reaches each upstream. */
+  plans(): DialPlan[] {
+    return this.#upstreams.map((upstream) =>
+      upstream ? planFor(this.#vps, upstream) : { kind: 'ask' },
+    );
+  }
+
+  /** Sockets in the instance's network; none where gateways don't get such. */
+  createSockets(upstream: number, count: number): number[] {
+    const target = this.#upstreams[upstream];
+    return target?.kind === 'tcp' ? createSocketsFor(this.#vps, target, count) : [];
+  }
+
+  async dial(upstream: number): Promise<Dialed> {
+    const target = this.#upstreams[upstream];
+    if (!target || this.#isDisposed) return { errno: ECONNREFUSED };
+    return dialUpstream(this.#vps, target, this.settings.identity);
+  }
+
+  /** `stdio`: a process on a connection of its own; the other end of it is returned. */
+  async dialStdio(ends: ConnectionEnds): Promise<{ fd: number; process: ChildProcessHandle }> {
+    const [ours, theirs] = createSocketPair('stream');
+    try {
+      return { fd: ours, process: await this.serveOn(theirs, ends) };
+    } catch (error) {
+      closeFd(ours);
+      throw error;
+    } finally {
+      closeFd(theirs);
+    }
+  }
+
+  /** `stdio`: a process that has this connection as standard input and output. The descriptor stays the caller's. */
+  async serveOn(fd: number, ends: ConnectionEnds): Promise<ChildProcessHandle> {
+    setNonBlocking(fd, false);
+    const child = await this.#launch({
+      stdin: fd,
+      extra: [],
+      listenNames: [],
+      connection: addressesOf(ends),
+    });
+    this.#first ??= child;
+    return child;
+  }
+
+  /** The stop signal to every process, as systemd does; SIGCONT is `thaw`'s. `onGone` follows when all have ended. */
+  signalStop(): void {
+    this.#isEnding = true;
+    this.#signalAll(signalNumber(this.service.stopSignal) ?? SIGTERM);
+    this.#checkGone(DAEMON_CHECK_FIRST_MS);
+  }
+
+  /** Ends the VPS with all that runs in it; `onGone` (or the rejection of `bringUp`) follows. */
+  kill(): void {
+    this.#isEnding = true;
+    this.#bringUp?.abort(new RouseError('start', 'stopped before it was ready'));
+    void this.#vps.dispose().then(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
+  }
+
+  /** SIGSTOP to every process, until no new one shows up. */
+  freeze(): void {
+    const stopped = new Set<number>();
+    for (let pass = 0; pass < FREEZE_PASSES; pass += 1) {
+      const fresh = this.#vps
+        .processes(this.#startedPids())
+        .filter((pid) => !stopped.has(pid));
+      if (fresh.length === 0) return;
+      for (const pid of fresh) {
+        stopped.add(pid);
+        sendSignal(pid, SIGSTOP);
+      }
+    }
+  }
+
+  thaw(): void {
+    this.#signalAll(SIGCONT);
+  }
+
+  #signalAll(signal: number): void {
+    for (const pid of this.#vps.processes(this.#startedPids())) sendSignal(pid, signal);
+  }
+
+  /** Ends what is left of it, and its VPS. Idempotent. */
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
+    this.#notify?.close();
+    if (this.#listeningFd !== null) closeFd(this.#listeningFd);
+    await this.settings.prepared.release();
+    this.#output.close();
+  }
+}
+
+function addressesOf(ends: ConnectionEnds): ConnectionAddresses {
+  return { remote: inetOf(ends.source), local: inetOf(ends.destination) };
+}
+
+/** `127.0.0.1:80` or `[::1]:80`; null for a Unix socket. */
+function inetOf(text: string): { ip: string; port: number } | null {
+  const [, ip, port] = /^\[?([0-9a-fA-F.:]+)\]?:(\d+)$/.exec(text) ?? [];
+  return ip === undefined ? null : { ip, port: Number(port) };
+}
+
+function renice(pid: number, nice: number): void {
+  try {
+    setPriority(pid, nice);
+  } catch {
+    // It has ended already.
+  }
+}
+
+function sendSignal(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+/** `exited with code 1`, `ended by SIGKILL`. */
+export function describeExit(exit: ProcessExit | null): string {
+  if (exit?.signal) return `ended by ${exit.signal}`;
+  return exit?.code === null || exit === null ? 'ended' : `exited with code ${exit.code}`;
+}

@@ -1,0 +1,58 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { closeFd } from '../sys/descriptors.js';
+import { NativeMemory, recv } from '../sys/libc.js';
+import { type Watch, watchFd } from '../sys/poller.js';
+import { bindDatagram } from '../sys/sockets.js';
+
+const DATAGRAM_LIMIT_BYTES = 4096;
+/** Datagrams taken in one go: a service that floods its socket gets no more of the supervisor than that. */
+const BATCH = 16;
+/** What a service that floods the socket waits before it is read again, in milliseconds. */
+const PAUSE_MS = 100;
+const buffer = new NativeMemory(DATAGRAM_LIMIT_BYTES);
+
+/** What a service says by sd_notify(3), variable by variable. */
+export type Notification = Readonly<Record<string, string>>;
+
+/** An instance's notify socket: one for each, so who speaks needs no proof. Hostile input, read in bounds. */
+export class NotifySocket {
+  readonly #fd: number;
+  readonly #watch: Watch;
+  #pause: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly path: string,
+    private readonly onNotification: (notification: Notification) => void,
+  ) {
+    rmSync(path, { force: true });
+    this.#fd = bindDatagram(path);
+    chmodSync(path, 0o666);
+    this.#watch = watchFd(this.#fd, { read: true }, () => this.#receive());
+  }
+
+  close(): void {
+    if (this.#pause) clearTimeout(this.#pause);
+    this.#watch.close();
+    closeFd(this.#fd);
+    rmSync(this.path, { force: true });
+  }
+
+  #receive(): void {
+    for (let taken = 0; taken < BATCH; taken += 1) {
+      const length = Number(recv(this.#fd, buffer.address, DATAGRAM_LIMIT_BYTES, 0));
+      if (length < 0) return;
+      this.onNotification(parseNotification(buffer.bytes.toString('utf8', 0, length)));
+    }
+    this.#watch.want({});
+    this.#pause = setTimeout(() => this.#watch.want({ read: true }), PAUSE_MS);
+  }
+}
+
+/** `NAME=value` lines; others are skipped. */
+export function parseNotification(text: string): Notification {
+  const pairs = text.split('\n').flatMap((line) => {
+    const at = line.indexOf('=');
+    return at > 0 ? [[line.slice(0, at), line.slice(at + 1)] as const] : [];
+  });
+  return Object.fromEntries(pairs);
+}

@@ -1,0 +1,79 @@
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Service } from '../config/model.js';
+import { closeFd } from '../sys/descriptors.js';
+import { inNetworkOf } from '../sys/namespaces.js';
+import { formatSocketAddress } from '../sys/socket-address.js';
+import { listenOn } from '../sys/sockets.js';
+import type { BoundSocket } from './listener-sockets.js';
+import type { Vps } from './vps.js';
+
+const BACKLOG = 4096;
+const MAX_NAME_LENGTH = 64;
+
+/** The internal listener on which `service` reaches `target`. */
+export function reachListenerName(service: string, target: string): string {
+  return `${service}>${target}`.slice(0, MAX_NAME_LENGTH);
+}
+
+export interface ReachListener {
+  listen(name: string, sockets: readonly BoundSocket[]): void;
+  unlisten(name: string): void;
+}
+
+/**
+ * Lets services meet: binds the addresses of `reach` inside a VPS; a gateway accepts there and leads
+ * to the service named, as from any listener. A spare VPS and the one in use never exist for one
+ * service at once with different sockets: the latest is the one that is listened on.
+ */
+export class Reach {
+  constructor(
+    private readonly gateway: ReachListener,
+    private readonly log: Logger,
+  ) {}
+
+  readonly #open = new Map<string, readonly BoundSocket[]>();
+
+  /** Everything that is bound now, for a gateway that just started. */
+  get sockets(): ReadonlyMap<string, readonly BoundSocket[]> {
+    return this.#open;
+  }
+
+  /** Binds a VPS's reach addresses; the function returned closes them. */
+  open(service: Service, vps: Vps): () => void {
+    const { networkFd } = vps;
+    const targets = Object.entries(service.reach);
+    if (networkFd === null || targets.length === 0) {
+      if (targets.length > 0) this.log.warn({ service: service.name }, 'reach needs a private network: it has no effect here');
+      return () => {};
+    }
+    const opened = targets.map(([target, address]) => {
+      const name = reachListenerName(service.name, target);
+      const fd = inNetworkOf(networkFd, () => listenOn({ kind: 'inet', ...address }, BACKLOG));
+      const socket = { fd, address: formatSocketAddress({ kind: 'inet', ...address }) };
+      this.#replace(name, [socket]);
+      return { name, socket };
+    });
+    return () => {
+      for (const { name, socket } of opened) {
+        if (this.#open.get(name)?.[0] === socket) this.#close(name);
+        closeFd(socket.fd);
+      }
+    };
+  }
+
+  #replace(name: string, sockets: readonly BoundSocket[]): void {
+    if (this.#open.has(name)) this.gateway.unlisten(name);
+    this.#open.set(name, sockets);
+    this.gateway.listen(name, sockets);
+  }
+
+  #close(name: string): void {
+    this.#open.delete(name);
+    try {
+      this.gateway.unlisten(name);
+    } catch (error) {
+      this.log.warn(messageOf(error));
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { Agent, request } from 'node:http';
+import { Socket } from 'node:net';
+import { errnoName } from '../sys/libc.js';
+import type { Dialed } from './upstream-dialer.js';
+
+/** The first tries come every millisecond, later ones further apart: a server is ready when it is. */
+const FIRST_DELAY_MS = 1;
+const MAX_DELAY_MS = 50;
+const GROWTH = 1.15;
+const HTTP_TIMEOUT_MS = 5000;
+const HEAD_LIMIT_BYTES = 16 * 1024;
+
+/**
+ * Dials until a connection succeeds, which is returned: it is a connection like any, and serves the
+ * first client. Rejects only with the signal's reason, which then names the last error.
+ */
+export async function untilConnects(
+  dial: () => Promise<Dialed>,
+  signal: AbortSignal,
+): Promise<number> {
+  for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * GROWTH)) {
+    signal.throwIfAborted();
+    const dialed = await dial();
+    if ('fd' in dialed) return dialed.fd;
+    await pause(delayMs, signal, `last try: ${errnoName(dialed.errno)}`);
+  }
+}
+
+/** Asks for a path until the answer is 2xx or 3xx (each try on a connection of its own). */
+export async function untilHttpAnswers(
+  dial: () => Promise<Dialed>,
+  path: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * GROWTH)) {
+    const fd = await untilConnects(dial, signal);
+    const status = await statusOf(fd, path, host);
+    if (status !== null && status >= 200 && status < 400) return;
+    await pause(delayMs, signal, `last answer: ${status ?? 'none'}`);
+  }
+}
+
+/** What the start was waiting for when its time was up. */
+export class NotReady extends Error {
+  override readonly name = 'NotReady';
+}
+
+function pause(delayMs: number, signal: AbortSignal, lastTry: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason instanceof NotReady ? new NotReady(lastTry) : signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, delayMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function statusOf(fd: number, path: string, host: string): Promise<number | null> {
+  return new Promise((resolve) => {
+    const socket = new Socket({ fd });
+    const agent = new Agent({ keepAlive: false });
+    agent.createConnection = () => socket;
+    const probe = request({
+      agent,
+      path,
+      headers: { host, connection: 'close' },
+      maxHeaderSize: HEAD_LIMIT_BYTES,
+    });
+    const settle = (status: number | null) => {
+      probe.destroy();
+      socket.destroy();
+      resolve(status);
+    };
+    probe.setTimeout(HTTP_TIMEOUT_MS, () => settle(null));
+    probe.once('response', (response) => settle(response.statusCode ?? null));
+    probe.on('error', () => settle(null));
+    probe.end();
+  });
+}

@@ -1,0 +1,443 @@
+import { Backoff } from '../base/backoff.js';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Service } from '../config/model.js';
+import type { ExitStatus, Failure, ServiceState, StateEvent } from '../ipc/admin-api.js';
+import type { ConnectionEnds } from '../ipc/messages.js';
+import { Refusal } from '../ipc/refusals.js';
+import { closeFd } from '../sys/descriptors.js';
+import type { ProcessExit } from '../sys/processes.js';
+import { ColdStartFigures } from './cold-start-figures.js';
+import { nextIdleDue } from './idle-clock.js';
+import { describeExit, type Instance } from './instance.js';
+import type { InstanceFactory } from './instance-factory.js';
+import type { OutputLog } from './output-log.js';
+import type { StartQueue } from './start-queue.js';
+import { type LifecycleEffect, type LifecycleEvent, nextTransition } from './state-table.js';
+
+/** An instance that ran this long was well: the next crash starts the backoff anew. */
+const HEALTHY_MS = 10_000;
+const BACKOFF = { firstMs: 250, maxMs: 60_000, jitter: 0.25 };
+const ASLEEP: ReadonlySet<ServiceState> = new Set(['stopped', 'failed']);
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Who has a lease: a gateway, or the supervisor itself for processes that it put on connections. */
+export interface LeaseHolder {
+  readonly name: string;
+}
+
+export interface Waiter {
+  /** null: waits for readiness only (`rouse wake`). */
+  readonly holder: LeaseHolder | null;
+  /** The connection that proved readiness goes to the first who takes it (returns true). */
+  granted(instance: Instance, connectionFd: number | null): boolean;
+  refused(refusal: Refusal): void;
+}
+
+export interface WakeCause {
+  readonly cause: string;
+  readonly source: string | null;
+  readonly listener: string | null;
+}
+
+export interface DriverSettings {
+  readonly createInstance: InstanceFactory;
+  readonly startQueue: StartQueue;
+  readonly output: OutputLog;
+  readonly log: Logger;
+  readonly onState: (event: StateEvent) => void;
+  /** The instance is no more: whoever has connections of it closes them. */
+  readonly onGone: (service: string, instance: number) => void;
+  /** Asleep again: a good moment to build the next VPS. */
+  readonly onAsleep: (service: Service) => void;
+}
+
+/** One service's life: runs the state table's effects, keeps its leases and what waits for it. */
+export class ServiceDriver {
+  readonly #figures = new ColdStartFigures();
+  readonly #backoff = new Backoff(BACKOFF);
+  readonly #leases = new Map<LeaseHolder, { since: number }>();
+  #waiters: Waiter[] = [];
+  #state: ServiceState = 'stopped';
+  #sinceMs = Date.now();
+  #instance: Instance | null = null;
+  #firstConnectionFd: number | null = null;
+  #abortStart: AbortController | null = null;
+  #idleTimer: NodeJS.Timeout | null = null;
+  #stopTimer: NodeJS.Timeout | null = null;
+  #lastUseMs = Date.now();
+  #readyAtMs: number | null = null;
+  #retryAtMs: number | null = null;
+  #failure: Failure | null = null;
+  #cleanExit = false;
+  #reason = '';
+  #onStateChange = new Set<() => void>();
+  starts = 0;
+  failures = 0;
+  lastWake: { at: string; cause: string; source: string | null } | null = null;
+  lastExit: ExitStatus | null = null;
+
+  constructor(
+    public service: Service,
+    private readonly settings: DriverSettings,
+  ) {}
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  get since(): string {
+    return new Date(this.#sinceMs).toISOString();
+  }
+
+  get instance(): Instance | null {
+    return this.#instance;
+  }
+
+  get failure(): Failure | null {
+    return this.#state === 'failed' ? this.#failure : null;
+  }
+
+  get coldStart(): ReturnType<ColdStartFigures['figures']> {
+    return this.#figures.figures();
+  }
+
+  get leases(): ReadonlyMap<LeaseHolder, { readonly since: number }> {
+    return this.#leases;
+  }
+
+  get idleDue(): ReturnType<typeof nextIdleDue> {
+    return this.#leases.size > 0 ? null : nextIdleDue(this.#lastUseMs, this.service.idle, this.#state);
+  }
+
+  /** A lease for `waiter.holder`, at once or when the service is ready. */
+  acquire(waiter: Waiter, cause: WakeCause): void {
+    this.#waiters.push(waiter);
+    if (this.#isAsleep) this.#noteWake(cause);
+    this.#tell('demand', cause.source ? `woken by ${cause.source}${cause.listener ? ` on ${cause.listener}` : ''}` : `woken by ${cause.cause}`);
+  }
+
+  /** Wakes it in spite of a backoff; resolves when it is ready, rejects with a `RouseError` of code `start`. */
+  wake(cause: WakeCause): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({
+        holder: null,
+        granted: () => (resolve(), false),
+        refused: (refusal) => reject(new RouseError('start', `${this.service.name}: ${refusal.message}`)),
+      });
+      if (this.#isAsleep) this.#noteWake(cause);
+      this.#tell('wake-now', `woken by ${cause.cause}`);
+    });
+  }
+
+  get #isAsleep(): boolean {
+    return ASLEEP.has(this.#state) || this.#state === 'frozen';
+  }
+
+  #noteWake(cause: WakeCause): void {
+    this.lastWake = { at: new Date().toISOString(), cause: cause.cause, source: cause.source };
+  }
+
+  /** The lease ends; a lease of another incarnation has ended with it. */
+  release(holder: LeaseHolder, instance: number, idleMs: number): void {
+    if (this.#instance?.id !== instance || !this.#leases.delete(holder)) return;
+    this.#lastUseMs = Math.max(this.#lastUseMs, Date.now() - idleMs);
+    this.#armIdle();
+  }
+
+  /** A gateway died: its leases and its waiting end with it. */
+  dropHolder(holder: LeaseHolder): void {
+    this.#waiters = this.#waiters.filter((waiter) => waiter.holder !== holder);
+    if (!this.#leases.delete(holder)) return;
+    this.#lastUseMs = Date.now();
+    this.#armIdle();
+  }
+
+  /** Whether this holder may use this incarnation now. */
+  holds(holder: LeaseHolder, instance: number): Instance | null {
+    const current = this.#instance;
+    return current?.id === instance && this.#leases.has(holder) ? current : null;
+  }
+
+  /** Stops it; resolves when it is stopped. */
+  async stop(reason: string): Promise<void> {
+    this.#tell('stop-now', reason);
+    const stopping = this.#instance;
+    await this.#until(() => ASLEEP.has(this.#state) || this.#instance !== stopping);
+  }
+
+  freeze(): boolean {
+    this.#tell('freeze-now', 'frozen by command');
+    return this.#state === 'frozen';
+  }
+
+  restart(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({
+        holder: null,
+        granted: () => (resolve(), false),
+        refused: (refusal) => reject(new RouseError('start', `${this.service.name}: ${refusal.message}`)),
+      });
+      this.#noteWake({ cause: 'restart', source: null, listener: null });
+      this.#tell('restart-now', 'restarted by command');
+    });
+  }
+
+  /** New settings: those of the process take effect with the next start, the others at once. */
+  update(service: Service): void {
+    this.service = service;
+    this.#armIdle();
+  }
+
+  async #until(test: () => boolean): Promise<void> {
+    while (!test()) await new Promise<void>((resolve) => this.#onStateChange.add(resolve));
+  }
+
+  #tell(event: LifecycleEvent, reason: string): void {
+    const { state, effects } = nextTransition(this.#state, event, {
+      leases: this.#leases.size,
+      demanded: this.#waiters.length > 0,
+      backoffOver: this.#retryAtMs === null || this.#retryAtMs <= Date.now(),
+      interruptible: false,
+      cleanExit: this.#cleanExit,
+      alive: this.#instance?.isAlive ?? false,
+    });
+    this.#reason = reason;
+    const from = this.#state;
+    this.#state = state;
+    if (state !== from) this.#changed(from, reason);
+    for (const effect of effects) this.#run(effect);
+  }
+
+  #changed(from: ServiceState, reason: string): void {
+    this.#sinceMs = Date.now();
+    const event: StateEvent = { at: new Date().toISOString(), service: this.service.name, from, to: this.#state, reason };
+    this.#log(event);
+    this.settings.onState(event);
+    const waiting = [...this.#onStateChange];
+    this.#onStateChange.clear();
+    for (const resume of waiting) resume();
+  }
+
+  #log({ service, from, to, reason }: StateEvent): void {
+    const names = { stopped: 'stop', starting: 'wake', running: from === 'frozen' ? 'thaw' : 'ready', frozen: 'freeze', stopping: 'stopping', failed: 'fail' };
+    const ms = to === 'running' && from === 'starting' ? this.coldStart.lastMs : undefined;
+    const fields = { service, event: names[to], from, to, reason, ...(ms === undefined ? {} : { ms }) };
+    if (to === 'stopping') this.settings.log.debug(fields, `stopping: ${reason}`);
+    else if (to === 'failed') this.settings.log.warn(fields, `failed: ${reason}`);
+    else if (to === 'stopped') this.settings.log.info(fields, `stopped: ${reason}`);
+    else this.settings.log.info(fields, reason);
+  }
+
+  #run(effect: LifecycleEffect): void {
+    const instance = this.#instance;
+    switch (effect) {
+      case 'start':
+        void this.#start();
+        break;
+      case 'grant':
+        this.#grant();
+        break;
+      case 'refuse':
+        this.#refuse();
+        break;
+      case 'freeze':
+        instance?.freeze();
+        break;
+      case 'thaw':
+        instance?.thaw();
+        break;
+      case 'signal-stop':
+        this.#signalStop();
+        break;
+      case 'kill':
+        this.#abortStart?.abort(new RouseError('start', 'stopped before it was ready'));
+        instance?.kill();
+        break;
+      case 'arm-idle':
+        this.#armIdle();
+        break;
+      case 'cancel-idle':
+        this.#cancelIdle();
+        break;
+      case 'arm-backoff':
+        this.#armBackoff();
+        break;
+      case 'report-exit':
+        this.#reportExit();
+        break;
+      case 'close-connections':
+        this.#closeConnections();
+        break;
+      case 'release-vps':
+        this.#releaseInstance();
+        break;
+    }
+  }
+
+  async #start(): Promise<void> {
+    this.starts += 1;
+    this.#cleanExit = false;
+    this.#readyAtMs = null;
+    const startedAtMs = performance.now();
+    const { service } = this;
+    const abort = new AbortController();
+    this.#abortStart = abort;
+    let leaveQueue = () => {};
+    try {
+      leaveQueue = await this.settings.startQueue.enter(abort.signal);
+      const instance = await this.settings.createInstance(service, {
+        onOutput: (chunk) => this.settings.output.write(chunk),
+        onGone: (exit) => this.#onGone(exit),
+      });
+      if (abort.signal.aborted) {
+        await instance.dispose();
+        throw abort.signal.reason;
+      }
+      this.#instance = instance;
+      this.#firstConnectionFd = await instance.bringUp();
+      const tookMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
+      this.#figures.add(tookMs);
+      this.#readyAtMs = Date.now();
+      this.#lastUseMs = Date.now();
+      this.#tell('ready', `ready in ${tookMs} ms`);
+    } catch (error) {
+      this.#cleanExit = false;
+      this.#noteFailure(messageOf(error));
+      this.#tell('start-failed', messageOf(error));
+    } finally {
+      leaveQueue();
+      this.#dropFirstConnection();
+    }
+  }
+
+  #noteFailure(reason: string): void {
+    this.#failure = { reason, retryAt: null, output: this.settings.output.recent() };
+  }
+
+  #onGone(exit: ProcessExit | null): void {
+    this.#cleanExit = exit?.code === 0;
+    const reason = this.#state === 'stopping' ? this.#reason : describeExit(exit);
+    if (this.#state !== 'stopping') this.#noteFailure(reason);
+    this.#tell('gone', reason);
+  }
+
+  #grant(): void {
+    const instance = this.#instance;
+    if (!instance) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) {
+      if (waiter.holder) this.#leases.set(waiter.holder, this.#leases.get(waiter.holder) ?? { since: Date.now() });
+      if (waiter.granted(instance, this.#firstConnectionFd)) this.#firstConnectionFd = null;
+    }
+    this.#lastUseMs = Date.now();
+  }
+
+  #dropFirstConnection(): void {
+    if (this.#firstConnectionFd !== null) closeFd(this.#firstConnectionFd);
+    this.#firstConnectionFd = null;
+  }
+
+  #refuse(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    const refusal = this.#refusal();
+    for (const waiter of waiters) waiter.refused(refusal);
+  }
+
+  #refusal(): Refusal {
+    if (this.#state === 'stopping') return new Refusal('stopping');
+    const reason = this.#failure?.reason ?? 'it failed';
+    const waitMs = (this.#retryAtMs ?? 0) - Date.now();
+    return waitMs > 0 ? new Refusal('backoff', waitMs, reason) : new Refusal('start-failed', BACKOFF.firstMs, reason);
+  }
+
+  #signalStop(): void {
+    const instance = this.#instance;
+    if (!instance) return;
+    this.#stopTimer = setTimeout(() => {
+      this.settings.log.warn({ service: this.service.name }, `still running ${instance.service.stopTimeoutMs / 1000} s after ${instance.service.stopSignal}: killed`);
+      this.#tell('stop-timeout', this.#reason);
+    }, instance.service.stopTimeoutMs);
+    instance.signalStop();
+  }
+
+  #armIdle(): void {
+    this.#cancelIdle();
+    const due = this.#waiters.length > 0 ? null : this.idleDue;
+    if (!due) return;
+    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, due.atMs - Date.now()));
+    this.#idleTimer = setTimeout(() => {
+      if (delayMs === MAX_TIMER_MS) this.#armIdle();
+      else this.#tell(due.event, `idle for ${formatIdle(Date.now() - this.#lastUseMs)}`);
+    }, delayMs);
+  }
+
+  #cancelIdle(): void {
+    if (this.#idleTimer) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+  }
+
+  /** The first crash of an instance that was ready costs no wait: the next demand starts it again at once. */
+  #armBackoff(): void {
+    this.failures += 1;
+    const wasReady = this.#readyAtMs !== null;
+    if (wasReady && Date.now() - (this.#readyAtMs ?? 0) >= HEALTHY_MS) this.#backoff.reset();
+    const isFirst = this.#backoff.failures === 0;
+    const delayMs = this.#backoff.next();
+    this.#retryAtMs = Date.now() + (wasReady && isFirst ? 0 : delayMs);
+    this.#failure = {
+      reason: this.#failure?.reason ?? this.#reason,
+      retryAt: new Date(this.#retryAtMs).toISOString(),
+      output: this.settings.output.recent(),
+    };
+  }
+
+  #reportExit(): void {
+    const exit = this.#instance?.lastExit;
+    if (!exit) return;
+    this.lastExit = { at: new Date().toISOString(), code: exit.code, signal: exit.signal };
+    if (this.#state !== 'failed') return;
+    const output = this.settings.output.recent();
+    this.settings.log.warn(
+      { service: this.service.name, event: 'exit', code: exit.code, signal: exit.signal, output },
+      `${describeExit(exit)}${output.length > 0 ? `; it printed: ${output.slice(-3).join(' | ')}` : ''}`,
+    );
+  }
+
+  #closeConnections(): void {
+    const instance = this.#instance;
+    if (!instance) return;
+    this.#leases.clear();
+    this.settings.onGone(this.service.name, instance.id);
+  }
+
+  #releaseInstance(): void {
+    const instance = this.#instance;
+    this.#instance = null;
+    if (this.#stopTimer) clearTimeout(this.#stopTimer);
+    this.#stopTimer = null;
+    void instance?.dispose();
+    this.settings.output.flush();
+    if (this.#state !== 'stopped') return;
+    if (this.#readyAtMs !== null) this.#backoff.reset();
+    this.settings.onAsleep(this.service);
+  }
+
+  /** A connection for `stdio`, on a process of its own: a lease that the supervisor holds. */
+  async serveConnection(holder: LeaseHolder, instance: Instance, fd: number, ends: ConnectionEnds): Promise<void> {
+    this.#leases.set(holder, { since: Date.now() });
+    try {
+      const child = await instance.serveOn(fd, ends);
+      void child.exited.then(() => this.release(holder, instance.id, 0));
+    } catch (error) {
+      this.release(holder, instance.id, 0);
+      throw error;
+    }
+  }
+}
+
+function formatIdle(durationMs: number): string {
+  return durationMs < 1000 ? `${Math.round(durationMs)} ms` : `${Math.round(durationMs / 100) / 10} s`;
+}

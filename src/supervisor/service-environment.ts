@@ -1,0 +1,145 @@
+import { RouseError } from '../base/errors.js';
+
+/** Where commands are looked up when neither the config nor rouse's own environment says it. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface EnvironmentRequest {
+  readonly directory: string | null;
+  /** The user's name in the VPS. */
+  readonly user: string;
+  /** `run.environment`; wins over the file. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** What {@link parseEnvironmentFile} read. */
+  readonly fileEnvironment: Readonly<Record<string, string>>;
+  /** rouse's own environment; only LANG, LC_* and TZ of it are handed on. */
+  readonly inherited: Readonly<Record<string, string | undefined>>;
+  /** PATH where the config sets none. */
+  readonly searchPath: string;
+  /** Path inside the VPS; null: the service doesn't notify. */
+  readonly notifySocket: string | null;
+  /** Names of the inherited listening sockets, which are descriptors from 3 on (sd_listen_fds(3)). */
+  readonly listenNames: readonly string[];
+  /** The client, where the process serves one connection. */
+  readonly connection: ConnectionAddresses | null;
+}
+
+/** Both ends of a TCP connection; null addresses: a Unix socket. */
+export interface ConnectionAddresses {
+  readonly remote: { readonly ip: string; readonly port: number } | null;
+  readonly local: { readonly ip: string; readonly port: number } | null;
+}
+
+/** The environment of a service's process; nothing of rouse's own gets in but locale and time zone. */
+export function serviceEnvironment(request: EnvironmentRequest): Record<string, string> {
+  return {
+    ...localeOf(request.inherited),
+    PATH: request.searchPath,
+    HOME: request.directory ?? '/',
+    USER: request.user,
+    LOGNAME: request.user,
+    SHELL: '/bin/sh',
+    ...request.fileEnvironment,
+    ...request.environment,
+    ...protocolVariables(request),
+  };
+}
+
+function localeOf(inherited: EnvironmentRequest['inherited']): Record<string, string> {
+  const pairs = Object.entries(inherited).filter(([name]) => /^(?:LANG|LC_[A-Z]+|TZ)$/.test(name));
+  return Object.fromEntries(
+    pairs.filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
+}
+
+function protocolVariables(request: EnvironmentRequest): Record<string, string> {
+  const { notifySocket, listenNames, connection } = request;
+  return {
+    ...(notifySocket === null ? {} : { NOTIFY_SOCKET: notifySocket }),
+    ...(listenNames.length === 0 ? {} : listenVariables(listenNames)),
+    ...(connection === null ? {} : connectionVariables(connection)),
+  };
+}
+
+function listenVariables(names: readonly string[]): Record<string, string> {
+  return { LISTEN_FDS: `${names.length}`, LISTEN_FDNAMES: names.join(':') };
+}
+
+/** As systemd (systemd.exec(5)), UCSPI (cr.yp.to/proto/ucspi.txt) and xinetd tell who is calling. */
+function connectionVariables({ remote, local }: ConnectionAddresses): Record<string, string> {
+  if (remote === null || local === null) return { PROTO: 'UNIX' };
+  return {
+    REMOTE_ADDR: remote.ip,
+    REMOTE_PORT: `${remote.port}`,
+    REMOTE_HOST: remote.ip,
+    PROTO: 'TCP',
+    TCPREMOTEIP: remote.ip,
+    TCPREMOTEPORT: `${remote.port}`,
+    TCPLOCALIP: local.ip,
+    TCPLOCALPORT: `${local.port}`,
+  };
+}
+
+/**
+ * A command that gets its own pid as LISTEN_PID, as sd_listen_fds(3) wants it: nobody outside can
+ * know the pid before, so a shell sets it and becomes the command.
+ */
+export function wrapForListenPid(command: readonly string[]): string[] {
+  return ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...command];
+}
+
+/** A command that runs under prlimit(1) with limits; `Infinity` is unlimited. */
+export function wrapForLimits(
+  command: readonly string[],
+  limits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>,
+  prlimit = '/usr/bin/prlimit',
+): string[] {
+  const options = Object.entries(limits).map(
+    ([name, { soft, hard }]) => `--${name}=${limitText(soft)}:${limitText(hard)}`,
+  );
+  return options.length === 0 ? [...command] : [prlimit, ...options, '--', ...command];
+}
+
+function limitText(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? 'unlimited' : `${value}`;
+}
+
+/**
+ * Reads an environment file: `NAME=value` lines, comments with `#` or `;`, an optional `export`,
+ * values in single quotes as they are and in double quotes with backslash escapes. Throws `config`
+ * with file and line.
+ */
+export function parseEnvironmentFile(text: string, file: string): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const trimmed = line.trim();
+    if (trimmed === '' || /^[#;]/.test(trimmed)) continue;
+    const [, name, value] = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(trimmed) ?? [];
+    const unquoted = value === undefined ? null : unquote(value.trim());
+    if (name === undefined || unquoted === null) throw badLine(file, index + 1);
+    variables[name] = unquoted;
+  }
+  return variables;
+}
+
+const DOUBLE_QUOTED = /^"((?:[^"\\]|\\.)*)"$/;
+const SINGLE_QUOTED = /^'([^']*)'$/;
+
+function unquote(value: string): string | null {
+  if (value.includes('\0')) return null;
+  if (!/^["']/.test(value)) return value;
+  const single = SINGLE_QUOTED.exec(value)?.[1];
+  if (single !== undefined) return single;
+  return DOUBLE_QUOTED.exec(value)?.[1]?.replace(/\\(.)/g, unescapeCharacter) ?? null;
+}
+
+function unescapeCharacter(_match: string, character: string): string {
+  return { n: '\n', t: '\t', r: '\r' }[character] ?? character;
+}
+
+function badLine(file: string, line: number): RouseError {
+  const advice = 'write NAME=value, and close quotes on the same line';
+  return new RouseError(
+    'config',
+    `${file}:${line}: cannot read this line of the environment: ${advice}`,
+  );
+}

@@ -1,0 +1,368 @@
+import { join } from 'node:path';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { diffConfigs } from '../config/diff.js';
+import type { Config, GatewaySettings, Service } from '../config/model.js';
+import type { ReloadReport, StateEvent } from '../ipc/admin-api.js';
+import { Launcher } from '../sys/launcher.js';
+import { CertificateWatch } from './certificate-watch.js';
+import { GatewayLink } from './gateway-link.js';
+import { shareFor } from './gateway-share.js';
+import { Identities } from './identities.js';
+import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
+import { findIsolation, type Isolation } from './isolation.js';
+import { ListenerSockets } from './listener-sockets.js';
+import { OutputLog } from './output-log.js';
+import { Reach } from './reach.js';
+import { ServiceDriver } from './service-driver.js';
+import { StartQueue } from './start-queue.js';
+import { TrafficCounters } from './traffic-counters.js';
+import { checkEnforceable } from './unsupported.js';
+import { VpsStore } from './vps-store.js';
+
+export interface SupervisorSettings {
+  readonly config: Config;
+  readonly runtimeDir: string;
+  readonly stateDir: string;
+  /** Where rouse itself is installed. */
+  readonly packageRoot: string;
+  /** The gateway's program, a file of the package. */
+  readonly gatewayProgram: string;
+  /** Environment of gateways: how they log. */
+  readonly gatewayEnvironment: Readonly<Record<string, string>>;
+  readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
+  readonly afterCrash: boolean;
+  readonly log: Logger;
+}
+
+/** The start of a gateway, and the change of one's listeners, are waited for that long. */
+const READY_TIMEOUT_MS = 30_000;
+
+/**
+ * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
+ * gateways. It reads nothing that came from a client.
+ */
+export class Supervisor {
+  readonly drivers = new Map<string, ServiceDriver>();
+  readonly counters = new TrafficCounters();
+  readonly outputs = new Map<string, OutputLog>();
+  readonly #listeners: ListenerSockets;
+  readonly #gateways = new Map<string, GatewayLink>();
+  readonly #stateListeners = new Set<(event: StateEvent) => void>();
+  readonly #startQueue: StartQueue;
+  readonly #reach: Reach;
+  readonly #store: VpsStore;
+  readonly #createInstance: InstanceFactory;
+  readonly #certificates: CertificateWatch;
+  #config: Config;
+  #generation = 0;
+  #changing: Promise<unknown> = Promise.resolve();
+  #isClosing = false;
+
+  private constructor(
+    private readonly settings: SupervisorSettings,
+    private readonly launcher: Launcher,
+    private readonly identities: Identities,
+    readonly isolation: Isolation,
+  ) {
+    const { config, log, runtimeDir } = settings;
+    this.#config = config;
+    this.#listeners = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
+    this.#startQueue = new StartQueue(config.startParallel);
+    this.#reach = new Reach(
+      {
+        listen: (name, sockets) => this.#reachGateway?.listen(name, sockets),
+        unlisten: (name) => this.#reachGateway?.unlisten(name),
+      },
+      log,
+    );
+    this.#store = new VpsStore({ runtimeDir, planFor: isolation.planFor, reach: this.#reach, log });
+    this.#createInstance = createInstanceFactory(this.#store, identities, launcher);
+    this.#certificates = new CertificateWatch(() => void this.#refreshCertificates());
+  }
+
+  /** Starts everything; resolves when every listener takes connections. Rejects with a `RouseError`; nothing is left then. */
+  static async start(settings: SupervisorSettings): Promise<Supervisor> {
+    const { config, log } = settings;
+    checkEnforceable(config, log);
+    const isolation = await findIsolation({ ...settings, enforce: config.enforce });
+    const identities = new Identities(settings.stateDir);
+    const supervisor = new Supervisor(settings, await Launcher.create(), identities, isolation);
+    try {
+      await supervisor.#open();
+      return supervisor;
+    } catch (error) {
+      await supervisor.stop(AbortSignal.abort());
+      throw error;
+    }
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get gateways(): readonly GatewayLink[] {
+    return [...this.#gateways.values()];
+  }
+
+  /** Services of `reach` are accepted for by the first gateway. */
+  get #reachGateway(): GatewayLink | undefined {
+    return this.gateways[0];
+  }
+
+  addressesOf(listener: string): string[] {
+    return this.#listeners.of(listener).map(({ address }) => address);
+  }
+
+  gatewayOf(listener: string): GatewaySettings | undefined {
+    return this.#config.gateways.find(({ listeners }) => listeners.includes(listener));
+  }
+
+  onState(listener: (event: StateEvent) => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    this.#resolveIdentities(config.services);
+    for (const service of config.services) this.#addDriver(service);
+    await this.#bindListeners(config);
+    await Promise.all(config.gateways.map((gateway) => this.#openGateway(config, gateway)));
+    await this.#untilGatewaysReady();
+    this.#certificates.watch(config);
+    for (const service of config.services) this.#store.prepare(service);
+  }
+
+  async #bindListeners(config: Config): Promise<void> {
+    const ipv4Ports = new Set(
+      config.listeners.flatMap(({ addresses }) =>
+        addresses.flatMap((address) => (address.kind === 'ip' && address.family === 4 && address.port !== 0 ? [address.port] : [])),
+      ),
+    );
+    for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
+  }
+
+  #addDriver(service: Service): void {
+    const { log, stateDir } = this.settings;
+    const output = new OutputLog({
+      name: service.name,
+      directory: join(stateDir, 'logs'),
+      onError: (message) => log.error({ service: service.name }, message),
+    });
+    this.outputs.set(service.name, output);
+    this.drivers.set(
+      service.name,
+      new ServiceDriver(service, {
+        createInstance: this.#createInstance,
+        startQueue: this.#startQueue,
+        output,
+        log,
+        onState: (event) => {
+          for (const listener of this.#stateListeners) listener(event);
+        },
+        onGone: (name, instance) => {
+          for (const gateway of this.gateways) gateway.instanceGone(name, instance);
+        },
+        onAsleep: (asleep) => this.#store.prepare(asleep),
+      }),
+    );
+  }
+
+  async #openGateway(config: Config, gateway: GatewaySettings): Promise<void> {
+    const { gatewayProgram, gatewayEnvironment, log } = this.settings;
+    const identity = this.identities.resolve({ name: `gateway:${gateway.name}`, user: null, group: null, groups: [] });
+    const link = new GatewayLink({
+      name: gateway.name,
+      launcher: this.launcher,
+      buildVps: () => this.isolation.buildGatewayVps(gateway.name),
+      program: {
+        executable: process.execPath,
+        arguments: [process.execPath, gatewayProgram],
+        environment: Object.entries(gatewayEnvironment).map(([name, value]) => `${name}=${value}`),
+        identity: switchable(identity),
+        cpus: gateway.cpus,
+      },
+      log,
+      counters: this.counters,
+      driverFor: (service) => this.drivers.get(service) ?? null,
+      drivers: () => this.drivers.values(),
+    });
+    this.#gateways.set(gateway.name, link);
+    this.#share(config, gateway, link);
+    for (const name of gateway.listeners) link.listen(name, this.#listeners.of(name));
+    await link.start();
+  }
+
+  #share(config: Config, gateway: GatewaySettings, link: GatewayLink): void {
+    link.configure(shareFor(config, gateway, this.#generation, config.gateways[0] === gateway));
+  }
+
+  async #untilGatewaysReady(): Promise<void> {
+    const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
+    await Promise.all(this.gateways.map((gateway) => gateway.untilReady(this.#generation, timeout)));
+    if (timeout.aborted) throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
+  }
+
+  #resolveIdentities(services: readonly Service[]): void {
+    this.identities.resolveAll(services.map((service) => ({ name: service.name, ...service.run })));
+  }
+
+  /** Puts a new config into effect. Rejects with a `RouseError`, and the old one goes on unchanged. */
+  reload(config: Config): Promise<ReloadReport> {
+    const change = this.#changing.then(() => this.#reload(config));
+    this.#changing = change.catch(() => {});
+    return change;
+  }
+
+  async #reload(wanted: Config): Promise<ReloadReport> {
+    const old = this.#config;
+    if (this.#isClosing) throw new RouseError('busy', 'rouse is shutting down');
+    checkEnforceable(wanted, this.settings.log);
+    const changes = diffConfigs(old, wanted);
+    const config = keepUnchanged(old, wanted);
+    this.#resolveIdentities(config.services);
+    for (const gateway of config.gateways) shareFor(config, gateway, this.#generation + 1, false);
+    try {
+      await this.#bindListeners(config);
+    } catch (error) {
+      this.#listeners.retain(old.listeners);
+      throw error;
+    }
+    this.#config = config;
+    this.#generation += 1;
+    this.#startQueue.resize(config.startParallel);
+    await this.#changeServices(config);
+    await this.#changeGateways(old, config);
+    await this.#untilGatewaysReady();
+    await this.#removeServices(config);
+    this.#certificates.watch(config);
+    return this.#report(changes);
+  }
+
+  async #changeServices(config: Config): Promise<void> {
+    for (const service of config.services) {
+      const driver = this.drivers.get(service.name);
+      if (!driver) this.#addDriver(service);
+      else if (driver.service !== service) driver.update(service);
+      if (!this.drivers.get(service.name)?.instance) this.#store.prepare(service);
+    }
+  }
+
+  async #changeGateways(old: Config, config: Config): Promise<void> {
+    const gone = old.gateways.filter((gateway) => !config.gateways.some((next) => sameProcess(gateway, next)));
+    for (const { name } of gone) {
+      const link = this.#gateways.get(name);
+      this.#gateways.delete(name);
+      void link?.drain(AbortSignal.timeout(READY_TIMEOUT_MS));
+    }
+    const closed = new Set(this.#listeners.retain(config.listeners));
+    for (const gateway of config.gateways) {
+      const link = this.#gateways.get(gateway.name);
+      if (!link) {
+        await this.#openGateway(config, gateway);
+        continue;
+      }
+      const before = old.gateways.find(({ name }) => name === gateway.name)?.listeners ?? [];
+      this.#share(config, gateway, link);
+      for (const name of before) if (!gateway.listeners.includes(name)) link.unlisten(name);
+      for (const name of gateway.listeners) {
+        const sockets = this.#listeners.of(name);
+        const isSame = before.includes(name) && !closed.has(name) && sameListener(old, config, name);
+        if (isSame) continue;
+        if (before.includes(name)) link.unlisten(name);
+        link.listen(name, sockets);
+      }
+    }
+  }
+
+  async #removeServices(config: Config): Promise<void> {
+    const kept = new Set(config.services.map(({ name }) => name));
+    for (const [name, driver] of this.drivers) {
+      if (kept.has(name)) continue;
+      this.#store.drop(name);
+      await driver.stop('taken out of the config');
+      this.drivers.delete(name);
+      await this.outputs.get(name)?.finish();
+      this.outputs.delete(name);
+      this.#store.drop(name);
+    }
+  }
+
+  #report(changes: ReturnType<typeof diffConfigs>): ReloadReport {
+    const { services, listeners } = changes;
+    const named = (kind: string, names: readonly string[]) => names.map((name) => `${kind} ${name}`);
+    const changed = [...new Set([...services.changed, ...services.routesChanged])];
+    const report: ReloadReport = {
+      generation: this.#generation,
+      added: [...named('listener', listeners.added), ...named('service', services.added)],
+      removed: [...named('listener', listeners.removed), ...named('service', services.removed)],
+      changed: [...named('listener', listeners.changed), ...named('service', changed)],
+      deferred: named('service', services.changed.filter((name) => this.drivers.get(name)?.instance)),
+    };
+    const { added, removed, deferred } = report;
+    this.settings.log.info(
+      { event: 'reload', ...report },
+      `reloaded: ${added.length} added, ${removed.length} removed, ${report.changed.length} changed, ${deferred.length} of these at their next start`,
+    );
+    return report;
+  }
+
+  async #refreshCertificates(): Promise<void> {
+    this.#changing = this.#changing.then(async () => {
+      try {
+        this.#generation += 1;
+        for (const gateway of this.#config.gateways) {
+          const link = this.#gateways.get(gateway.name);
+          if (link) this.#share(this.#config, gateway, link);
+        }
+        this.settings.log.info({ event: 'certificates' }, 'certificates were read again');
+      } catch (error) {
+        this.settings.log.error(`certificates stay as they were: ${messageOf(error)}`);
+      }
+    });
+    await this.#changing;
+  }
+
+  /** Drains the gateways until the signal, then stops everything; nothing is left when it resolves. */
+  async stop(drainUntil: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    await this.#changing;
+    this.#certificates.close();
+    await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
+    this.#listeners.close();
+    await Promise.all([...this.drivers.values()].map((driver) => driver.stop('rouse stops')));
+    await this.#store.close();
+    await Promise.all([...this.outputs.values()].map((output) => output.finish()));
+    await this.launcher.close();
+  }
+}
+
+/** Unchanged services keep their object: what was made for it stays of use. */
+function keepUnchanged(old: Config, config: Config): Config {
+  const before = new Map(old.services.map((service) => [service.name, service]));
+  const services = config.services.map((service) => {
+    const known = before.get(service.name);
+    return known && sameSettings(known, service) ? known : service;
+  });
+  return { ...config, services };
+}
+
+function sameSettings(a: object, b: object): boolean {
+  return withoutPositions(a) === withoutPositions(b);
+}
+
+function withoutPositions(value: object): string {
+  return JSON.stringify(value, (key, part) => (key === 'position' ? undefined : part));
+}
+
+function sameListener(old: Config, config: Config, name: string): boolean {
+  const find = ({ listeners }: Config) => listeners.find((listener) => listener.name === name);
+  const [before, after] = [find(old), find(config)];
+  if (!before || !after || before.protocol !== after.protocol) return false;
+  return JSON.stringify(before.addresses) === JSON.stringify(after.addresses);
+}
+
+function sameProcess(a: GatewaySettings, b: GatewaySettings): boolean {
+  return a.name === b.name && a.engine === b.engine && a.threads === b.threads && String(a.cpus) === String(b.cpus);
+}

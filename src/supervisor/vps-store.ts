@@ -1,0 +1,136 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Service } from '../config/model.js';
+import type { Reach } from './reach.js';
+import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
+
+/** VPSs that stand ready for the next start of their services; beyond that many they are built when needed. */
+const SPARE_LIMIT = 64;
+const PARALLEL_BUILDS = 2;
+
+export interface PreparedVps {
+  readonly vps: Vps;
+  /** Directory of the notify socket out here; null: none. */
+  readonly notifyDirectory: string | null;
+  release(): Promise<void>;
+}
+
+interface Spare {
+  readonly service: Service;
+  readonly prepared: PreparedVps;
+}
+
+export interface VpsStoreSettings {
+  readonly runtimeDir: string;
+  /** null: this machine (or the config) has no isolation. */
+  readonly planFor: ((service: Service, notifyDirectory: string | null) => VpsPlan) | null;
+  readonly reach: Reach;
+  readonly log: Logger;
+}
+
+/**
+ * Builds the VPSs of services, one for each incarnation: what one left behind is never there for the
+ * next. It keeps spares, so that a cold start pays for the program only.
+ */
+export class VpsStore {
+  readonly #spares = new Map<string, Spare>();
+  readonly #wanted = new Map<string, Service>();
+  #building = 0;
+  #serial = 0;
+  #isClosed = false;
+
+  constructor(private readonly settings: VpsStoreSettings) {}
+
+  /** A VPS for the next incarnation; the caller releases it. Rejects with a `RouseError` of code `isolation`. */
+  async take(service: Service): Promise<PreparedVps> {
+    this.#wanted.delete(service.name);
+    const spare = this.#spares.get(service.name);
+    this.#spares.delete(service.name);
+    if (spare?.service === service) return spare.prepared;
+    void spare?.prepared.release();
+    return this.#build(service);
+  }
+
+  /** Asks for a spare, built in the background when there is room. */
+  prepare(service: Service): void {
+    if (!this.settings.planFor || this.#isClosed) return;
+    const spare = this.#spares.get(service.name);
+    if (spare?.service === service) return;
+    this.drop(service.name);
+    if (this.#spares.size + this.#wanted.size >= SPARE_LIMIT) return;
+    this.#wanted.set(service.name, service);
+    this.#buildNext();
+  }
+
+  /** The service was removed or changed, or its start is far away. */
+  drop(name: string): void {
+    this.#wanted.delete(name);
+    const spare = this.#spares.get(name);
+    this.#spares.delete(name);
+    void spare?.prepared.release();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wanted.clear();
+    const spares = [...this.#spares.values()];
+    this.#spares.clear();
+    await Promise.all(spares.map(({ prepared }) => prepared.release()));
+  }
+
+  #buildNext(): void {
+    const [next] = this.#wanted;
+    if (!next || this.#building >= PARALLEL_BUILDS || this.#isClosed) return;
+    const [name, service] = next;
+    this.#wanted.delete(name);
+    this.#building += 1;
+    this.#build(service)
+      .then(
+        (prepared) => this.#keep(service, prepared),
+        (error) => this.settings.log.warn({ service: name }, messageOf(error)),
+      )
+      .finally(() => {
+        this.#building -= 1;
+        this.#buildNext();
+      });
+  }
+
+  #keep(service: Service, prepared: PreparedVps): void {
+    if (this.#isClosed || this.#spares.has(service.name)) {
+      void prepared.release();
+      return;
+    }
+    this.#spares.set(service.name, { service, prepared });
+    void prepared.vps.ended.then(() => {
+      if (this.#spares.get(service.name)?.prepared === prepared) this.drop(service.name);
+    });
+  }
+
+  async #build(service: Service): Promise<PreparedVps> {
+    const { planFor, runtimeDir, reach } = this.settings;
+    this.#serial += 1;
+    const notifyDirectory =
+      service.ready.kind === 'notify'
+        ? join(runtimeDir, 'notify', `${service.name}.${this.#serial}`)
+        : null;
+    if (notifyDirectory !== null) mkdirSync(notifyDirectory, { recursive: true, mode: 0o711 });
+    const removeDirectory = () => {
+      if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
+    };
+    try {
+      const vps = planFor ? await HeldVps.build(planFor(service, notifyDirectory)) : new HostVps();
+      const closeReach = reach.open(service, vps);
+      const release = async () => {
+        closeReach();
+        await vps.dispose();
+        removeDirectory();
+      };
+      return { vps, notifyDirectory, release };
+    } catch (error) {
+      removeDirectory();
+      throw error instanceof RouseError ? error : new RouseError('isolation', messageOf(error));
+    }
+  }
+}

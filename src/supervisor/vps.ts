@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { messageOf, RouseError } from '../base/errors.js';
+import { closeFd } from '../sys/descriptors.js';
+import type { LaunchRequest } from '../sys/launch-request.js';
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+} from '../sys/libc.js';
+import { closeNamespace, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
+import { descendantsOf, openPidfd, signalPidfd } from '../sys/processes.js';
+
+const BUILD_TIMEOUT_MS = 10_000;
+const OUTPUT_LIMIT_CHARACTERS = 2000;
+type Pipes = [stdin: Writable, stdout: Readable, stderr: Readable, info: Readable];
+
+const KILL_PATIENCE_MS = 2000;
+const SIGKILL = 9;
+const NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+/** In its pid namespace: the reaper, and what it holds. */
+const HOLDER_PIDS = new Set(['1', '2']);
+
+export interface VpsPlan {
+  /** For people: the service or gateway. */
+  readonly name: string;
+  readonly bubblewrap: string;
+  readonly arguments: readonly string[];
+  readonly network: 'private' | 'host';
+}
+
+/** Where processes run: what the launcher needs to put one there, and what ends them all. */
+export interface Vps {
+  readonly target: Pick<LaunchRequest, 'vpsPidfd' | 'namespaces'>;
+  /** Network namespace to create its sockets in; null: the host's. */
+  readonly networkFd: number | null;
+  /** The root that its processes see, as a path of this process. */
+  readonly root: string;
+  /** Host pids of the processes in it; `started`: those that the launcher put there. */
+  processes(started: readonly number[]): number[];
+  /** Whether it has any process but the holder's own; zombies don't count. */
+  isPopulated(started: readonly number[]): boolean;
+  /** Ends every process in it, and it. Idempotent; resolves when they are gone. */
+  dispose(): Promise<void>;
+  /** Resolves when its holder ended, by itself or by `dispose`. */
+  readonly ended: Promise<void>;
+}
+
+/** A VPS held by bubblewrap: the namespaces and mounts stand for as long as it lives. */
+export class HeldVps implements Vps {
+  readonly target: Vps['target'];
+  readonly networkFd: number | null;
+  readonly root: string;
+  readonly ended: Promise<void>;
+  #disposal: Promise<void> | null = null;
+
+  private constructor(
+    private readonly holder: ChildProcess,
+    private readonly initPid: number,
+    private readonly pidfd: number,
+    network: 'private' | 'host',
+  ) {
+    const networkFlag = network === 'private' ? CLONE_NEWNET : 0;
+    this.target = { vpsPidfd: pidfd, namespaces: NAMESPACES | networkFlag };
+    this.networkFd = networkFlag ? openNetworkOf(initPid) : null;
+    this.root = `/proc/${initPid}/root`;
+    this.ended = new Promise((resolve) => {
+      if (holder.exitCode !== null || holder.signalCode !== null) resolve();
+      else holder.once('exit', () => resolve());
+    });
+  }
+
+  /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
+  static async build(plan: VpsPlan): Promise<HeldVps> {
+    const holder = spawn(plan.bubblewrap, [...plan.arguments], {
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: {},
+    });
+    try {
+      const initPid = await waitUntilBuilt(holder);
+      const vps = new HeldVps(holder, initPid, openPidfd(initPid), plan.network);
+      if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
+      return vps;
+    } catch (error) {
+      holder.kill('SIGKILL');
+      throw new RouseError('isolation', `VPS of ${plan.name}: ${messageOf(error)}`);
+    }
+  }
+
+  processes(started: readonly number[]): number[] {
+    const own = descendantsOf([this.initPid]);
+    const held = own.find((pid) => pid !== this.initPid && isHeldProgram(pid));
+    return descendantsOf([...own, ...started]).filter(
+      (pid) => pid !== this.initPid && pid !== held,
+    );
+  }
+
+  isPopulated(): boolean {
+    try {
+      return readdirSync(`${this.root}/proc`).some(
+        (name) =>
+          /^\d+$/.test(name) &&
+          !HOLDER_PIDS.has(name) &&
+          !isZombie(`${this.root}/proc/${name}/stat`),
+      );
+    } catch {
+      return false;
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
+    signalPidfd(this.pidfd, SIGKILL);
+    const insist = setTimeout(() => this.holder.kill('SIGKILL'), KILL_PATIENCE_MS);
+    await this.ended;
+    clearTimeout(insist);
+    for (const stream of this.holder.stdio) stream?.destroy();
+    closeFd(this.pidfd);
+    if (this.networkFd !== null) closeNamespace(this.networkFd);
+  }
+}
+
+/** No isolation, where it can't be had or isn't wanted: the host itself. */
+export class HostVps implements Vps {
+  readonly target = { vpsPidfd: null, namespaces: 0 };
+  readonly networkFd = null;
+  readonly root = '/';
+  readonly ended = new Promise<void>(() => {});
+  readonly #seen = new Set<number>();
+
+  /** A process that left the tree of `started` (a daemon) is known only if it was seen before. */
+  processes(started: readonly number[]): number[] {
+    for (const pid of descendantsOf([...started, ...this.#seen])) this.#seen.add(pid);
+    for (const pid of this.#seen) if (isZombie(`/proc/${pid}/stat`)) this.#seen.delete(pid);
+    return [...this.#seen];
+  }
+
+  isPopulated(started: readonly number[]): boolean {
+    return this.processes(started).length > 0;
+  }
+
+  async dispose(): Promise<void> {
+    for (const pid of this.processes([])) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    }
+  }
+}
+
+/** Zombies and those that are gone. */
+function isZombie(statPath: string): boolean {
+  try {
+    const stat = readFileSync(statPath, 'utf8');
+    return 'ZX'.includes(stat[stat.lastIndexOf(')') + 2] ?? 'X');
+  } catch {
+    return true;
+  }
+}
+
+function isHeldProgram(pid: number): boolean {
+  try {
+    return /^NSpid:.*\t2$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** bubblewrap tells the init process's pid early; that `cat` echoes says that the root is built. */
+async function waitUntilBuilt(holder: ChildProcess): Promise<number> {
+  const [stdin, stdout, stderr, info] = holder.stdio as unknown as Pipes;
+  let complaint = '';
+  stderr.on('data', (chunk) => {
+    complaint = (complaint + chunk).slice(0, OUTPUT_LIMIT_CHARACTERS);
+  });
+  stdin.on('error', () => {});
+  const failed = new Promise<never>((_, reject) => {
+    holder.once('error', reject);
+    holder.once('close', (code) =>
+      reject(new Error(complaint.trim() || `bubblewrap exited with ${code}`)),
+    );
+  });
+  failed.catch(() => {});
+  const timeout = AbortSignal.timeout(BUILD_TIMEOUT_MS);
+  const built = Promise.all([text(info), once(stdout, 'data', { signal: timeout })]);
+  stdin.write('.');
+  const [told] = await Promise.race([built, failed]);
+  const initPid = (JSON.parse(told) as Record<string, unknown>)['child-pid'];
+  if (typeof initPid !== 'number') throw new Error(`bubblewrap told no pid: ${told}`);
+  for (const stream of [stdout, stderr, info]) stream.destroy();
+  return initPid;
+}
