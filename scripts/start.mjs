@@ -12,7 +12,7 @@ import { giveUp, say } from './prepare/say.mjs';
 
 const STATE = '.rouse-demo';
 const READY_FD = 3;
-const DIE_WITH_FD = 4;
+const PARENT_FD = 4;
 const SAME_SIGNAL_MS = 300;
 const FLAGS = {
   config: 'config/demo.yaml',
@@ -20,7 +20,7 @@ const FLAGS = {
   'runtime-dir': `${STATE}/run`,
   'state-dir': `${STATE}/state`,
   'ready-fd': READY_FD,
-  'die-with-fd': DIE_WITH_FD,
+  'parent-fd': PARENT_FD,
 };
 const ARGUMENTS = Object.entries(FLAGS).map(([name, value]) => `--${name}=${value}`);
 
@@ -56,7 +56,7 @@ function serve() {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe'],
   });
   rouse.stdio[READY_FD].once('data', printIntroduction).on('error', () => {});
-  rouse.stdio[DIE_WITH_FD].on('error', () => {});
+  rouse.stdio[PARENT_FD].on('error', () => {});
   forwardSignals(rouse);
   rouse.on('error', (error) => giveUp(`cannot run node: ${error.message}`));
   rouse.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

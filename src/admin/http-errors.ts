@@ -2,7 +2,7 @@ import { ERROR_TABLE, type ErrorCode, messageOf, RouseError } from '../base/erro
 import { Refusal } from '../ipc/refusals.js';
 
 /** What the admin socket answers with for each row of the table of errors (RFC 9110 section 15). */
-export const STATUS_OF_ERROR = {
+const STATUS_OF_ERROR = {
   usage: 400,
   config: 422,
   bind: 500,

@@ -29,7 +29,7 @@ type Method = 'GET' | 'POST';
 type CallFactory = (service: string, query: URLSearchParams) => AdminCall;
 
 /** `rouse logs` without `--lines`. */
-export const DEFAULT_LOG_LINES = 100;
+const DEFAULT_LOG_LINES = 100;
 const MAX_LOG_LINES = 100_000;
 
 /** Path → method and call; `NAME` stands for a service. */

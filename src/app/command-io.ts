@@ -21,6 +21,9 @@ export interface CommandIo {
   readonly now: () => Date;
 }
 
+/** How a command's action hands back its exit code. */
+export type Finish = (exitCode: number) => void;
+
 /** The real thing. */
 export function processIo(): CommandIo {
   return {

@@ -2,15 +2,12 @@ import { Command, CommanderError } from 'commander';
 import { messageOf, RouseError } from '../base/errors.js';
 import { printable } from '../base/printable.js';
 import { addClientCommands } from './client-commands.js';
-import type { CommandIo } from './command-io.js';
+import type { CommandIo, Finish } from './command-io.js';
 import { addConfigCommands } from './config-commands.js';
 import { renderHelp } from './help.js';
 import { addRunCommand } from './run-command.js';
 import { addServeCommand } from './serve-command.js';
 import { readVersion } from './version.js';
-
-/** What a command's action hands back: the exit code. */
-export type Finish = (exitCode: number) => void;
 
 const EXIT_DONE = 0;
 const EXIT_FAILED = 1;

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../config/model.js';
 import { RUNTIME_DIR_FLAG } from './client-commands.js';
-import type { CommandIo } from './command-io.js';
-import type { Finish } from './command-line.js';
+import type { CommandIo, Finish } from './command-io.js';
+
 import { CONFIG_FLAG, DEFAULT_CONFIG_FILE } from './serve-command.js';
 
 /** The commands that only look at a configuration, or at what may stand in one. */

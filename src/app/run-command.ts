@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { RouseError } from '../base/errors.js';
-import type { CommandIo } from './command-io.js';
-import type { Finish } from './command-line.js';
+import type { CommandIo, Finish } from './command-io.js';
+
 import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
 
 /** What the command line of `rouse run` says about the service. */

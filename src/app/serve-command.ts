@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { LoadResult } from '../config/load.js';
-import type { CommandIo } from './command-io.js';
-import type { Finish } from './command-line.js';
+import type { CommandIo, Finish } from './command-io.js';
+
 import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
 
 /** Where the configuration is, where -c names no other. */

@@ -46,17 +46,13 @@ function checkListener(
   if (listener === undefined) return true;
   const { name, protocol } = listener;
   if (route.host !== null && !isHttp(listener)) {
-    const message = `host is for http and https listeners; ${name} is a ${protocol} listener`;
+    const message = `host is for http and https listeners; the protocol of ${name} is ${protocol}`;
     context.problem([...path, 'host'], message, { at: 'key' });
   }
   if (route.sni !== null && protocol !== 'tls') {
     const hint = protocol === 'https' ? '; write host' : '';
-    const message = `sni is for tls listeners; ${name} is an ${protocol} listener${hint}`;
-    context.problem(
-      [...path, 'sni'],
-      message.replace('an tcp', 'a tcp').replace('an udp', 'a udp'),
-      { at: 'key' },
-    );
+    const message = `sni is for tls listeners; the protocol of ${name} is ${protocol}${hint}`;
+    context.problem([...path, 'sni'], message, { at: 'key' });
   }
   return true;
 }
@@ -169,35 +165,34 @@ function isWildcardFor(ip: Ip, cidr: string): boolean {
   return isUnspecified(ip) && (ip.family === 6 || !cidr.includes(':'));
 }
 
-/** The destinations of all listeners, looked up at once for those with one address. */
+/** The destinations of all listeners; those with one address are looked up at once. */
 class Destinations {
   #exact = new Set<string>();
-  #rest: ListenAddress[] = [];
+  /** Wildcards, port 0, and what systemd has bound: may include what isn't named. */
+  #open: ListenAddress[] = [];
+  #all: readonly ListenAddress[];
 
   constructor(listeners: readonly Listener[]) {
-    for (const address of listeners.flatMap(({ addresses }) => addresses)) {
-      if (address.kind !== 'ip') this.#rest.push(address);
-      else {
+    this.#all = listeners.flatMap(({ addresses }) => addresses);
+    for (const address of this.#all) {
+      if (address.kind === 'ip') {
         this.#exact.add(formatHostPort(address.host, address.port));
         this.#exact.add(address.host);
-        const ip = parseIp(address.host);
-        if (address.port === 0 || (ip !== null && isUnspecified(ip))) this.#rest.push(address);
       }
+      if (isOpen(address)) this.#open.push(address);
     }
-    this.#all = listeners;
   }
-
-  #all: readonly Listener[];
 
   mayInclude(destination: Destination): boolean {
     const [host = '', prefix] = destination.cidr.split('/');
     const isSingle = prefix === (host.includes(':') ? '128' : '32');
     const text = destination.port === null ? host : formatHostPort(host, destination.port);
     if (isSingle && this.#exact.has(text)) return true;
-    if (this.#rest.some((one) => mayBe(one, destination))) return true;
-    return (
-      !isSingle &&
-      this.#all.some(({ addresses }) => addresses.some((one) => mayBe(one, destination)))
-    );
+    return (isSingle ? this.#open : this.#all).some((one) => mayBe(one, destination));
   }
+}
+
+function isOpen(address: ListenAddress): boolean {
+  if (address.kind !== 'ip') return address.kind === 'systemd';
+  return address.port === 0 || address.host === '0.0.0.0' || address.host === '::';
 }

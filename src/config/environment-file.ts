@@ -73,7 +73,7 @@ class EnvironmentReader {
       }
       if (character === '\\' && quote === '"') {
         this.#offset += 1;
-        value += unescape(this.text[this.#offset] ?? '');
+        value += unescapeInQuotes(this.text[this.#offset] ?? '');
       } else value += character;
     }
     throw this.#fault(start, 'a quote is not closed');
@@ -86,7 +86,7 @@ class EnvironmentReader {
 }
 
 /** In double quotes a backslash escapes what it does in a shell, and stays before anything else. */
-function unescape(character: string): string {
+function unescapeInQuotes(character: string): string {
   if (character === '\n') return '';
   return '"\\`$'.includes(character) ? character : `\\${character}`;
 }

@@ -22,7 +22,7 @@ export function describeIssues(
     flat.filter(({ issue }) => issue.code === 'unrecognized_keys').map(({ path }) => joined(path)),
   );
   return flat.flatMap(({ issue, path }) => {
-    const isMissing = issue.code === 'invalid_type' && valueAt(value, path) === undefined;
+    const isMissing = issue.code !== 'unrecognized_keys' && valueAt(value, path) === undefined;
     if (isMissing && misspelt.has(joined(path.slice(0, -1)))) return [];
     return describeIssue(schema, value, issue, path);
   });

@@ -118,13 +118,13 @@ class TreeReader {
       if (Object.hasOwn(map, name)) {
         const relatedOffset = this.marks.get(map, name)?.keyOffset;
         this.problems.push({
-          message: `the key "${name}" stands here twice`,
+          message: `YAML: the key "${name}" stands here twice`,
           offset: keyOffset,
           relatedOffset,
         });
         continue;
       }
-      const valueOffset = value === null ? keyOffset : offsetOf(value);
+      const valueOffset = isAbsent(value) ? keyOffset : offsetOf(value);
       this.marks.set(map, name, { source: this.source, keyOffset, valueOffset });
       map[name] = this.read(value, depth + 1);
     }
@@ -149,6 +149,11 @@ class TreeReader {
 function scalarValue(node: Scalar): unknown {
   const isPlain = node.type === Scalar.PLAIN && node.tag === undefined;
   return isPlain ? resolvePlainScalar(node.source ?? '') : node.value;
+}
+
+/** `key:` with nothing behind it. */
+function isAbsent(value: unknown): boolean {
+  return value === null || (isScalar(value) && value.source === '' && value.type === Scalar.PLAIN);
 }
 
 function offsetOf(node: unknown): number {

@@ -44,7 +44,10 @@ export function variableName(name: string): string {
 
 /** Whether the field, or what some servers take it for, decides a request's framing or routing. */
 export function isFramingName(name: string): boolean {
-  return FRAMING_NAMES.includes(variableName(name));
+  return (
+    FRAMING_NAMES.some(({ length }) => length === name.length) &&
+    FRAMING_NAMES.includes(variableName(name))
+  );
 }
 
 /** Refuses twins of the framing headers, such as `Transfer_Encoding`. */

@@ -22,21 +22,22 @@ const END_LF = 5;
  * characters. It keeps offsets and copies nothing; it is used again after `reset`.
  */
 export class FieldSection {
-  /** Four for each field, from `base` on: name start, name end, value start, value end. */
-  readonly offsets: number[] = [];
+  /** Four for each field, counted from `base`: name start, name end, value start, value end. */
+  readonly offsets: Int32Array;
+  /** How many of `offsets` are in use. */
+  offsetCount = 0;
   done = false;
   refusal: HttpRefusal | null = null;
   #state = LINE_START;
-  readonly #maxFields: number;
   readonly #checkName: NameCheck;
 
   constructor(maxFields: number, checkName: NameCheck) {
-    this.#maxFields = maxFields;
+    this.offsets = new Int32Array(4 * maxFields);
     this.#checkName = checkName;
   }
 
   reset(): void {
-    this.offsets.length = 0;
+    this.offsetCount = 0;
     this.done = false;
     this.refusal = null;
     this.#state = LINE_START;
@@ -76,10 +77,10 @@ export class FieldSection {
       return at + 1;
     }
     if (byte === SPACE || byte === HTAB) return this.#refuse(at, 'folded header line');
-    if (this.offsets.length >= 4 * this.#maxFields) {
+    if (this.offsetCount === this.offsets.length) {
       return this.#refuse(at, 'too many header lines', 431);
     }
-    this.offsets.push(at - base);
+    this.offsets[this.offsetCount++] = at - base;
     this.#state = NAME;
     return at;
   }
@@ -88,11 +89,11 @@ export class FieldSection {
     const at = skipClass(TOKEN, bytes, from, to);
     if (at === to) return at;
     if (bytes[at] !== COLON) return this.#refuse(at, nameFault(bytes[at] as number));
-    const start = base + (this.offsets.at(-1) as number);
+    const start = base + (this.offsets[this.offsetCount - 1] as number);
     if (at === start) return this.#refuse(at, 'empty header name');
     this.refusal = this.#checkName(bytes, start, at);
     if (this.refusal !== null) return at;
-    this.offsets.push(at - base);
+    this.offsets[this.offsetCount++] = at - base;
     this.#state = LEADING_SPACE;
     return at + 1;
   }
@@ -101,7 +102,7 @@ export class FieldSection {
     let at = from;
     while (at < to && isSpace(bytes[at] as number)) at += 1;
     if (at === to) return at;
-    this.offsets.push(at - base);
+    this.offsets[this.offsetCount++] = at - base;
     this.#state = VALUE;
     return at;
   }
@@ -111,10 +112,10 @@ export class FieldSection {
     if (at === to) return at;
     if (bytes[at] === LF) return this.#refuse(at, 'bare LF');
     if (bytes[at] !== CR) return this.#refuse(at, 'control character in a header value');
-    const start = base + (this.offsets.at(-1) as number);
+    const start = base + (this.offsets[this.offsetCount - 1] as number);
     let end = at;
     while (end > start && isSpace(bytes[end - 1] as number)) end -= 1;
-    this.offsets.push(end - base);
+    this.offsets[this.offsetCount++] = end - base;
     this.#state = VALUE_LF;
     return at + 1;
   }

@@ -30,7 +30,7 @@ export class HeadScanner {
   targetEnd = 0;
   done = false;
   refusal: HttpRefusal | null = null;
-  readonly fields: FieldSection;
+  readonly #fields: FieldSection;
   readonly #limits: HeadLimits;
   #state = METHOD;
   #major = 0;
@@ -38,7 +38,7 @@ export class HeadScanner {
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
-    this.fields = new FieldSection(limits.headers, checkHeaderName);
+    this.#fields = new FieldSection(limits.headers, checkHeaderName);
   }
 
   get targetStart(): number {
@@ -50,12 +50,17 @@ export class HeadScanner {
     return this.#minor === 0 ? 0 : 1;
   }
 
+  /** Four for each header, as `FieldSection` has them; a copy. */
+  copyOffsets(): Int32Array {
+    return this.#fields.offsets.slice(0, this.#fields.offsetCount);
+  }
+
   reset(): void {
     this.methodEnd = 0;
     this.targetEnd = 0;
     this.done = false;
     this.refusal = null;
-    this.fields.reset();
+    this.#fields.reset();
     this.#state = METHOD;
   }
 
@@ -137,9 +142,9 @@ export class HeadScanner {
   }
 
   #scanFields(bytes: Uint8Array, from: number, to: number, base: number): number {
-    const at = this.fields.scan(bytes, from, to, base);
-    this.done = this.fields.done;
-    this.refusal = this.fields.refusal;
+    const at = this.#fields.scan(bytes, from, to, base);
+    this.done = this.#fields.done;
+    this.refusal = this.#fields.refusal;
     return at;
   }
 

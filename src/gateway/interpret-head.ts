@@ -51,13 +51,14 @@ export function interpretHead(
   const target = bytes.toString('latin1', base + scanner.targetStart, base + scanner.targetEnd);
   const parsedTarget = parseTarget(method, target);
   if (parsedTarget === null) return refuse('malformed target');
-  const deciding = readDeciding(bytes, base, end, scanner.fields.offsets);
+  const offsets = scanner.copyOffsets();
+  const deciding = readDeciding(bytes, base, end, offsets);
   const { minorVersion } = scanner;
   const place = judgeHost(deciding, parsedTarget, minorVersion);
   if (isRefusal(place)) return place;
   const framing = judgeFraming(deciding, minorVersion);
   if (isRefusal(framing)) return framing;
-  const options = splitList(deciding.connection ?? '');
+  const options = splitOptions(deciding.connection);
   const connectionFault = judgeConnection(options);
   if (connectionFault !== null) return connectionFault;
   const upgrade = judgeUpgrade(deciding, options, minorVersion);
@@ -77,19 +78,14 @@ export function interpretHead(
     upgrade,
     expectContinue,
   };
-  return new RequestHead(facts, bytes.subarray(base, end), scanner.fields.offsets.slice());
+  return new RequestHead(facts, bytes.subarray(base, end), offsets);
 }
 
 export function isRefusal(value: unknown): value is HttpRefusal {
   return typeof value === 'object' && value !== null && 'status' in value;
 }
 
-function readDeciding(
-  bytes: Buffer,
-  base: number,
-  headEnd: number,
-  offsets: readonly number[],
-): Deciding {
+function readDeciding(bytes: Buffer, base: number, headEnd: number, offsets: Int32Array): Deciding {
   const found: Deciding = {
     host: null,
     hostLines: 0,
@@ -202,6 +198,15 @@ function judgeConnection(options: readonly string[]): HttpRefusal | null {
     if (isFramingName(option)) return refuse(`Connection names ${option}`);
   }
   return null;
+}
+
+const NO_OPTIONS: readonly string[] = [];
+const KEEP_ALIVE: readonly string[] = ['keep-alive'];
+
+/** Without work for what almost every request says. */
+function splitOptions(connection: string | null): readonly string[] {
+  if (connection === null) return NO_OPTIONS;
+  return connection === 'keep-alive' ? KEEP_ALIVE : splitList(connection);
 }
 
 function judgeUpgrade(

@@ -75,7 +75,7 @@ class NameTable {
     const exact = this.#exact.get(name)?.find(place);
     if (exact) return exact;
     const dot = name.indexOf('.');
-    if (dot < 0) return null;
+    if (dot < 1) return null;
     return this.#wildcard.get(name.slice(dot + 1))?.find(place) ?? null;
   }
 }

@@ -41,8 +41,9 @@ export class ServiceGate {
   enter(sourceIp: string, nowMs: number): void {
     const { limits } = this.#service;
     if (!this.#isAllowed(sourceIp)) throw this.refuse('access-denied');
-    if (this.#open >= limits.connections + limits.held) throw this.refuse('connection-limit', 1000);
-    if (this.#rate && !this.#rate.take(nowMs)) throw this.refuse('rate-limit', this.#rate.retryAfterMs(nowMs));
+    if (this.#open >= limits.connections) throw this.refuse('connection-limit', 1000);
+    if (this.#rate && !this.#rate.take(nowMs))
+      throw this.refuse('rate-limit', this.#rate.retryAfterMs(nowMs));
     if (limits.perSource !== null && !this.#sources.tryOpen(sourceIp, limits.perSource)) {
       throw this.refuse('per-source-limit', 1000);
     }

@@ -122,7 +122,10 @@ export class ServiceLease {
   }
 
   #armLinger(): void {
-    const shortestMs = Math.min(this.idle.freezeMs ?? Number.POSITIVE_INFINITY, this.idle.stopMs ?? Number.POSITIVE_INFINITY);
+    const shortestMs = Math.min(
+      this.idle.freezeMs ?? Number.POSITIVE_INFINITY,
+      this.idle.stopMs ?? Number.POSITIVE_INFINITY,
+    );
     this.#linger ??= setTimeout(() => this.#look(), Math.min(MAX_LINGER_MS, shortestMs / 2));
   }
 

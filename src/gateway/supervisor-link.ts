@@ -10,7 +10,10 @@ type Answer<Type extends ToGateway['type']> = Extract<ToGateway, { type: Type }>
 export class SupervisorLink {
   readonly #sockets = new Map<number, (fds: number[]) => void>();
   readonly #dials = new Map<number, (dialed: { fd: number | null; errno: number }) => void>();
-  readonly #handOvers = new Map<number, { resolve: () => void; reject: (refusal: Refusal) => void }>();
+  readonly #handOvers = new Map<
+    number,
+    { resolve: () => void; reject: (refusal: Refusal) => void }
+  >();
   #lastId = 0;
 
   constructor(readonly send: (message: ToSupervisor, fds?: readonly number[]) => void) {}
@@ -28,7 +31,11 @@ export class SupervisorLink {
   }
 
   /** One connection that the supervisor makes, or errno. */
-  dial(service: string, instance: number, demand: Demand): Promise<{ fd: number | null; errno: number }> {
+  dial(
+    service: string,
+    instance: number,
+    demand: Demand,
+  ): Promise<{ fd: number | null; errno: number }> {
     const id = this.#nextId();
     const { upstream, source, destination } = demand;
     this.send({ type: 'dial', id, service, instance, upstream, ends: { source, destination } });

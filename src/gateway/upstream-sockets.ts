@@ -6,9 +6,10 @@ import { errnoName } from '../sys/libc.js';
 import type { Demand } from './engine.js';
 import type { SupervisorLink } from './supervisor-link.js';
 
-/** Handed-in sockets kept for the next dials, and how few are left when more are asked for. */
-const BATCH = 32;
+/** Handed-in sockets that are ordered at once: the first time, later, and at most (for many who wait). */
 const FIRST_BATCH = 4;
+const BATCH = 32;
+const MAX_BATCH = 128;
 /** A server that is ready may refuse for a moment (its backlog is full, it reloads). */
 const RETRY_FIRST_MS = 2;
 const RETRY_FOR_MS = 1000;
@@ -19,6 +20,7 @@ interface Pool {
   /** An order that is under way: all who wait for a socket wait for it. */
   order: Promise<void> | null;
   batch: number;
+  waiting: number;
 }
 
 /** One incarnation's sockets: unconnected ones that the supervisor handed in, and the first connection. */
@@ -70,13 +72,20 @@ export class UpstreamSockets {
   }
 
   async #take(upstream: number): Promise<number | null> {
-    const pool = this.#pools.get(upstream) ?? { fds: [], order: null, batch: FIRST_BATCH };
+    const pool = this.#pools.get(upstream) ?? {
+      fds: [],
+      order: null,
+      batch: FIRST_BATCH,
+      waiting: 0,
+    };
     this.#pools.set(upstream, pool);
     while (pool.fds.length === 0) {
       if (this.#isClosed) return null;
       const before = pool.order;
       pool.order ??= this.#order(upstream, pool);
+      pool.waiting += 1;
       await pool.order;
+      pool.waiting -= 1;
       if (pool.fds.length === 0 && before === null) return null;
     }
     const fd = pool.fds.pop() ?? null;
@@ -85,7 +94,9 @@ export class UpstreamSockets {
   }
 
   async #order(upstream: number, pool: Pool): Promise<void> {
-    const fds = await this.link.sockets(this.service, this.instance, upstream, pool.batch);
+    await Promise.resolve();
+    const count = Math.min(MAX_BATCH, Math.max(pool.batch, pool.waiting));
+    const fds = await this.link.sockets(this.service, this.instance, upstream, count);
     pool.order = null;
     pool.batch = BATCH;
     if (this.#isClosed) for (const fd of fds) closeFd(fd);
@@ -103,10 +114,19 @@ export class UpstreamSockets {
 
 /** A connected descriptor as a socket that reads nothing before somebody listens. */
 function openSocket(fd: number): Socket {
-  return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
+  return new Socket({
+    fd,
+    readable: true,
+    writable: true,
+    allowHalfOpen: true,
+    manualStart: true,
+  } as ConstructorParameters<typeof Socket>[0]);
 }
 
-function connectSocket(fd: number, { host, port }: { host: string; port: number }): Promise<Socket | string> {
+function connectSocket(
+  fd: number,
+  { host, port }: { host: string; port: number },
+): Promise<Socket | string> {
   return new Promise((resolve) => {
     const socket = openSocket(fd);
     const onError = (error: NodeJS.ErrnoException) => {

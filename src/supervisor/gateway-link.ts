@@ -25,6 +25,8 @@ import type { Vps } from './vps.js';
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
 const HEALTHY_MS = 5000;
+/** A gateway that was never ready is given up after that many starts. */
+const HOPELESS_STARTS = 3;
 const REPORT_TIMEOUT_MS = 1000;
 const CONTROL_FD = 3;
 const SIGKILL = 9;
@@ -65,6 +67,7 @@ export class GatewayLink implements LeaseHolder {
   #onReady = new Set<() => void>();
   #onDrained: (() => void) | null = null;
   #isDraining = false;
+  #lastEnd = '';
 
   constructor(private readonly settings: GatewayLinkSettings) {}
 
@@ -192,6 +195,8 @@ export class GatewayLink implements LeaseHolder {
     counters.end(life.epoch);
     if (this.#life !== life) return;
     this.#life = null;
+    this.#lastEnd = how;
+    for (const resume of this.#onReady) resume();
     for (const driver of drivers()) driver.dropHolder(this);
     for (const settle of this.#reports.values()) settle();
     this.#onDrained?.();
@@ -262,6 +267,9 @@ export class GatewayLink implements LeaseHolder {
   /** Resolves when it takes connections on every listener of this generation, or at the signal. */
   async untilReady(generation: number, signal: AbortSignal): Promise<void> {
     while (this.#readyGeneration < generation && !signal.aborted) {
+      if (this.#readyGeneration < 0 && this.#lives > HOPELESS_STARTS) {
+        throw new RouseError('system', `gateway ${this.name} ${this.#lastEnd} again and again before it was ready`);
+      }
       await new Promise<void>((resolve) => {
         const resume = () => {
           this.#onReady.delete(resume);

@@ -1,7 +1,7 @@
 import type { Explanation, ServiceStatus, Status } from '../../src/ipc/admin-api.js';
 
 /** A service nobody asked for yet. */
-export function sampleService(name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus {
+function sampleService(name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus {
   return {
     name,
     state: 'stopped',

@@ -1,0 +1,351 @@
+import type { Socket } from 'node:net';
+import type { Logger } from '../base/log.js';
+import type { GatewayConfig, GatewayService } from '../ipc/gateway-config.js';
+import type { DialPlan, ListenerCounters, ServiceCounters } from '../ipc/messages.js';
+import { Refusal } from '../ipc/refusals.js';
+import { closeFd } from '../sys/descriptors.js';
+import { buildAccessList } from './access-list.js';
+import type {
+  AccessEntry,
+  AdmitRefusal,
+  Demand,
+  Engine,
+  EngineHost,
+  RefusalEntry,
+  RouteTable,
+  Use,
+} from './engine.js';
+import { buildRouteTable } from './route-table.js';
+import { ServiceGate } from './service-gate.js';
+import { ServiceLease } from './service-lease.js';
+import type { SupervisorLink } from './supervisor-link.js';
+import { UpstreamSockets } from './upstream-sockets.js';
+
+interface Desk {
+  readonly gate: ServiceGate;
+  readonly lease: ServiceLease;
+  /** Of the incarnation that the lease is for. */
+  sockets: UpstreamSockets | null;
+  /** The demand that is told to the supervisor when the lease is asked for. */
+  latest: Demand | null;
+  handingOver: number;
+  requestsInFlight: number;
+  requestsTotal: number;
+}
+
+interface Door {
+  isAllowed: (ip: string) => boolean;
+  accepted: number;
+  refused: number;
+}
+
+/** Decides for the engines of one thread: access, limits, routes, leases, dialling; and counts. */
+export class GatewayHost implements EngineHost {
+  readonly router: { current: RouteTable };
+  /** Set once the engine exists: it is asked to let go of pooled connections. */
+  engine: Engine | null = null;
+  #isDraining = false;
+  #logsAccess = false;
+  readonly #desks = new Map<string, Desk>();
+  readonly #doors = new Map<string, Door>();
+
+  constructor(
+    config: GatewayConfig,
+    private readonly link: SupervisorLink,
+    private readonly log: Logger,
+  ) {
+    this.router = { current: buildRouteTable(config) };
+    this.update(config);
+  }
+
+  /** Puts a new config into effect in one step. */
+  update(config: GatewayConfig): void {
+    this.router.current = buildRouteTable(config);
+    this.#logsAccess = config.log.access;
+    const nowMs = performance.now();
+    for (const service of config.services) this.#updateDesk(service, nowMs);
+    for (const { name, access } of config.listeners) {
+      const door = this.#doors.get(name) ?? { isAllowed: () => true, accepted: 0, refused: 0 };
+      door.isAllowed = buildAccessList(access);
+      this.#doors.set(name, door);
+    }
+    const kept = new Set(config.services.map(({ name }) => name));
+    for (const [name, { lease, gate }] of this.#desks) {
+      if (kept.has(name)) continue;
+      lease.refused(gate.refuse('no-route'));
+      if (gate.open === 0) this.#desks.delete(name);
+    }
+  }
+
+  #updateDesk(service: GatewayService, nowMs: number): void {
+    const known = this.#desks.get(service.name);
+    if (known) {
+      known.gate.update(service, nowMs);
+      known.lease.update(service.idle);
+      return;
+    }
+    const lease = new ServiceLease(service.idle, {
+      onWanted: () => this.#askFor(service.name),
+      onReleased: (instance, idleMs) => this.#giveBack(service.name, instance, idleMs),
+    });
+    const gate = new ServiceGate(service, nowMs);
+    this.#desks.set(service.name, {
+      gate,
+      lease,
+      sockets: null,
+      latest: null,
+      handingOver: 0,
+      requestsInFlight: 0,
+      requestsTotal: 0,
+    });
+  }
+
+  #askFor(service: string): void {
+    const demand = this.#desks.get(service)?.latest;
+    const cause = demand && isHttp(demand) ? 'request' : 'connection';
+    this.link.send({
+      type: 'acquire',
+      service,
+      listener: demand?.listener ?? '-',
+      source: demand?.source ?? '-',
+      cause,
+    });
+  }
+
+  /** Pooled connections go first: after the release nothing of the service is open here but quiet connections. */
+  #giveBack(service: string, instance: number, idleMs: number): void {
+    this.engine?.closePooled(service, instance);
+    const desk = this.#desks.get(service);
+    desk?.sockets?.close();
+    if (desk) desk.sockets = null;
+    this.link.send({ type: 'release', service, instance, idleMs });
+  }
+
+  granted(
+    service: string,
+    instance: number,
+    plans: readonly DialPlan[],
+    connectionFd: number | null,
+  ): void {
+    const desk = this.#desks.get(service);
+    if (!desk) {
+      if (connectionFd !== null) closeFd(connectionFd);
+      this.link.send({ type: 'release', service, instance, idleMs: 0 });
+      return;
+    }
+    desk.sockets?.close();
+    desk.sockets = new UpstreamSockets(this.link, service, instance, plans);
+    if (connectionFd !== null) desk.sockets.offer(connectionFd);
+    desk.lease.granted({ instance, plans });
+  }
+
+  refused(service: string, refusal: Refusal): void {
+    this.#desks.get(service)?.lease.refused(refusal);
+  }
+
+  /** The incarnation is no more. */
+  gone(service: string, instance: number): void {
+    const desk = this.#desks.get(service);
+    if (desk?.lease.grant?.instance === instance) {
+      desk.sockets?.close();
+      desk.sockets = null;
+    }
+    desk?.lease.lost(instance);
+    this.engine?.closeInstance(service, instance);
+  }
+
+  yieldLease(service: string): void {
+    this.#desks.get(service)?.lease.yieldNow();
+  }
+
+  startDraining(): void {
+    this.#isDraining = true;
+  }
+
+  admit(listener: string, sourceIp: string): AdmitRefusal | null {
+    const door = this.#doors.get(listener);
+    if (door) door.accepted += 1;
+    if (this.#isDraining) return 'gateway-draining';
+    return door && !door.isAllowed(sourceIp) ? 'access-denied' : null;
+  }
+
+  async acquire(demand: Demand, signal?: AbortSignal): Promise<Use> {
+    const desk = this.#deskOf(demand);
+    const sourceIp = ipOf(demand.source);
+    desk.gate.enter(sourceIp, performance.now());
+    let isIn = true;
+    const leave = () => {
+      if (!isIn) return;
+      isIn = false;
+      desk.gate.leave(sourceIp);
+      if (isHttp(demand)) desk.requestsInFlight -= 1;
+    };
+    if (isHttp(demand)) {
+      desk.requestsInFlight += 1;
+      desk.requestsTotal += 1;
+    }
+    try {
+      const grant = desk.lease.tryUse() ?? (await this.#hold(desk, demand, signal));
+      return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  #deskOf(demand: Demand): Desk {
+    const desk = this.#desks.get(demand.service);
+    if (!desk) throw new Refusal('no-route');
+    return desk;
+  }
+
+  async #hold(desk: Desk, demand: Demand, signal?: AbortSignal): Promise<{ instance: number }> {
+    const { limits } = desk.gate.service;
+    if (desk.lease.waiting >= limits.held) throw desk.gate.refuse('held-limit', 1000);
+    desk.latest = demand;
+    const age = new AbortController();
+    const timer = setTimeout(() => age.abort(desk.gate.refuse('held-age', 1000)), limits.heldAgeMs);
+    const onAbort = () => age.abort(abortError());
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    try {
+      return await desk.lease.use(age.signal);
+    } catch (error) {
+      if (error instanceof Refusal) countRefusal(desk, error);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async handOver(demand: Demand, fd: number): Promise<void> {
+    if (fd < 0) return;
+    const desk = this.#deskOf(demand);
+    const sourceIp = ipOf(demand.source);
+    desk.gate.enter(sourceIp, performance.now());
+    try {
+      if (desk.handingOver >= desk.gate.service.limits.held)
+        throw desk.gate.refuse('held-limit', 1000);
+      desk.handingOver += 1;
+      await this.link.handOver(demand, fd).finally(() => {
+        desk.handingOver -= 1;
+      });
+    } finally {
+      desk.gate.leave(sourceIp);
+    }
+  }
+
+  logAccess(entry: AccessEntry): void {
+    if (!this.#logsAccess) return;
+    const { method, target, status, source, service } = entry;
+    const what = method === undefined ? 'connection' : `${method} ${target} ${status}`;
+    this.log.info(
+      { event: 'access', ...entry },
+      `${source} ${what} (${service}, ${Math.round(entry.durationMs)} ms)`,
+    );
+  }
+
+  logRefusal(entry: RefusalEntry): void {
+    const door = this.#doors.get(entry.listener);
+    if (door) door.refused += 1;
+    this.log.debug(
+      { event: 'refusal', ...entry },
+      `${entry.source} refused on ${entry.listener}: ${entry.code}`,
+    );
+  }
+
+  serviceCounters(): ServiceCounters[] {
+    return [...this.#desks].map(
+      ([name, { gate, lease, handingOver, requestsInFlight, requestsTotal }]) => {
+        const held = lease.waiting + handingOver;
+        return {
+          name,
+          connections: Math.max(0, gate.open - held),
+          held,
+          requestsInFlight: Math.max(0, requestsInFlight),
+          requestsTotal,
+          refusals: { ...gate.refusals },
+        };
+      },
+    );
+  }
+
+  listenerCounters(): ListenerCounters[] {
+    return [...this.#doors].map(([name, { accepted, refused }]) => ({ name, accepted, refused }));
+  }
+}
+
+class LeasedUse implements Use {
+  readonly service: string;
+  #state: 'active' | 'quiet' | 'ended' = 'active';
+
+  constructor(
+    private readonly desk: Desk,
+    private readonly demand: Demand,
+    readonly instance: number,
+    private readonly leave: () => void,
+    private readonly hold: (demand: Demand) => Promise<{ instance: number }>,
+  ) {
+    this.service = demand.service;
+  }
+
+  async dial(): Promise<Socket> {
+    const { sockets, lease } = this.desk;
+    if (!sockets || lease.grant?.instance !== this.instance) throw this.#gone();
+    return sockets.dial(this.demand);
+  }
+
+  setQuiet(): void {
+    if (this.#state !== 'active') return;
+    this.#state = 'quiet';
+    this.desk.lease.leave(this.instance);
+  }
+
+  async resume(): Promise<void> {
+    if (this.#state !== 'quiet') return;
+    this.#state = 'active';
+    const grant = this.desk.lease.tryUse() ?? (await this.hold(this.demand));
+    // It may have ended, or have been made quiet again, while it waited.
+    if (this.#state === 'active' && grant.instance === this.instance) return;
+    this.desk.lease.leave(grant.instance);
+    if (this.#state === 'active') {
+      this.#state = 'quiet';
+      throw this.#gone();
+    }
+  }
+
+  end(): void {
+    if (this.#state === 'ended') return;
+    const wasActive = this.#state === 'active';
+    this.#state = 'ended';
+    if (wasActive) this.desk.lease.leave(this.instance);
+    this.leave();
+  }
+
+  #gone(): Refusal {
+    return this.desk.gate.refuse('upstream-failed', null, 'the instance is gone');
+  }
+}
+
+function countRefusal(desk: Desk, refusal: Refusal): void {
+  if (refusal.code === 'held-age') return;
+  desk.gate.refuse(refusal.code);
+}
+
+function isHttp({ protocol }: Demand): boolean {
+  return protocol === 'http' || protocol === 'https';
+}
+
+/** The address of `ip:port` or `[ip6]:port`; `unix:` stays. */
+function ipOf(source: string): string {
+  if (source.startsWith('[')) return source.slice(1, source.indexOf(']'));
+  const colon = source.lastIndexOf(':');
+  return source.startsWith('unix:') || colon < 0 ? source : source.slice(0, colon);
+}
+
+function abortError(): Error {
+  const error = new Error('the client went away');
+  error.name = 'AbortError';
+  return error;
+}

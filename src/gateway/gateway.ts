@@ -1,0 +1,178 @@
+import type { RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { Channel } from '../ipc/channel.js';
+import type { GatewayConfig, GatewayListener } from '../ipc/gateway-config.js';
+import {
+  type ListenerCounters,
+  PROTOCOL_VERSION,
+  type ServiceCounters,
+  type ToGateway,
+  type ToSupervisor,
+} from '../ipc/messages.js';
+import { Refusal } from '../ipc/refusals.js';
+import { closeFd, readMemfd } from '../sys/descriptors.js';
+import type { Engine, ListeningSocket } from './engine.js';
+import { GatewayHost } from './gateway-host.js';
+import { createNodeEngine } from './node-engine/node-engine.js';
+import { SupervisorLink } from './supervisor-link.js';
+
+const CONFIG_LIMIT_BYTES = 512 * 1024 * 1024;
+const REPORT_EVERY_MS = 1000;
+const REPORT_ROWS = 128;
+
+/** The unprivileged process: takes its share of the config and its sockets from the supervisor, and serves. */
+export class Gateway {
+  readonly #channel: Channel<ToGateway, ToSupervisor>;
+  readonly #link: SupervisorLink;
+  readonly #reported = new Map<string, string>();
+  readonly #arriving = new Map<string, ListeningSocket[]>();
+  readonly #listening = new Set<string>();
+  #config: GatewayConfig | null = null;
+  #host: GatewayHost | null = null;
+  #engine: Engine | null = null;
+  #readyGeneration = -1;
+
+  /** `controlFd`: this end of the control channel. `onEnd`: the supervisor is gone, or broke the rules. */
+  constructor(
+    controlFd: number,
+    private readonly log: Logger,
+    onEnd: (failure: RouseError | null) => void,
+  ) {
+    this.#channel = new Channel<ToGateway, ToSupervisor>(controlFd, {
+      parse: (value) => value as ToGateway,
+      onMessage: (message, fds) => this.#onMessage(message, fds),
+      onEnd,
+    });
+    this.#link = new SupervisorLink((message, fds = []) => this.#channel.send(message, fds));
+    this.#channel.send({ type: 'hello', version: PROTOCOL_VERSION });
+    setInterval(() => this.#report(null), REPORT_EVERY_MS).unref();
+  }
+
+  #onMessage(message: ToGateway, fds: number[]): void {
+    switch (message.type) {
+      case 'configure':
+        this.#configure(fds[0] as number);
+        break;
+      case 'listen':
+        this.#listen(message, fds);
+        break;
+      case 'unlisten':
+        this.#listening.delete(message.listener);
+        this.#engine?.unlisten(message.listener);
+        break;
+      case 'granted':
+        this.#host?.granted(message.service, message.instance, message.plans, fds[0] ?? null);
+        break;
+      case 'refused':
+        this.#host?.refused(
+          message.service,
+          new Refusal(message.code, message.retryAfterMs, message.detail),
+        );
+        break;
+      case 'sockets':
+      case 'dialed':
+      case 'handed':
+        if (!this.#link.settle(message, fds)) for (const fd of fds) closeFd(fd);
+        break;
+      case 'gone':
+        this.#host?.gone(message.service, message.instance);
+        break;
+      case 'yield':
+        this.#host?.yieldLease(message.service);
+        break;
+      case 'report':
+        this.#report(message.id);
+        break;
+      case 'drain':
+        this.#drain();
+        break;
+    }
+  }
+
+  #configure(fd: number): void {
+    const config = JSON.parse(readMemfd(fd, CONFIG_LIMIT_BYTES)) as GatewayConfig;
+    this.#config = config;
+    this.log.level = config.log.level;
+    if (this.#host) this.#host.update(config);
+    else this.#host = new GatewayHost(config, this.#link, this.log);
+    this.#engine ??= createNodeEngine(this.#host);
+    this.#host.engine = this.#engine;
+    this.#engine.update(config);
+    this.#announceReady();
+  }
+
+  #listen(
+    { listener, addresses, last }: Extract<ToGateway, { type: 'listen' }>,
+    fds: number[],
+  ): void {
+    const sockets = this.#arriving.get(listener) ?? [];
+    sockets.push(...fds.map((fd, index) => ({ fd, address: addresses[index] ?? '' })));
+    this.#arriving.set(listener, sockets);
+    if (!last) return;
+    this.#arriving.delete(listener);
+    const settings = this.#settingsOf(listener);
+    if (!settings || !this.#engine) {
+      for (const { fd } of sockets) closeFd(fd);
+      return;
+    }
+    this.#listening.add(listener);
+    this.#engine.listen(settings, sockets);
+    this.#announceReady();
+  }
+
+  #settingsOf(name: string): GatewayListener | null {
+    return this.#config?.listeners.find((listener) => listener.name === name) ?? null;
+  }
+
+  /** `reach` listeners come and go with their VPSs; all others make a generation complete. */
+  #announceReady(): void {
+    const config = this.#config;
+    if (!config || config.generation === this.#readyGeneration) return;
+    const isComplete = config.listeners.every(
+      ({ name, fixedService }) => fixedService !== null || this.#listening.has(name),
+    );
+    if (!isComplete) return;
+    this.#readyGeneration = config.generation;
+    this.#channel.send({ type: 'ready', generation: config.generation });
+  }
+
+  /** Counters that changed since the last report, in packets of a bounded size. */
+  #report(id: number | null): void {
+    const services = (this.#host?.serviceCounters() ?? []).filter((row) =>
+      this.#isNews(`service ${row.name}`, row),
+    );
+    const listeners = (this.#host?.listenerCounters() ?? []).filter((row) =>
+      this.#isNews(`listener ${row.name}`, row),
+    );
+    if (id === null && services.length + listeners.length === 0) return;
+    do {
+      const serviceRows: ServiceCounters[] = services.splice(0, REPORT_ROWS);
+      const listenerRows: ListenerCounters[] = listeners.splice(0, REPORT_ROWS);
+      const more = services.length + listeners.length > 0;
+      this.#channel.send({
+        type: 'report',
+        id,
+        services: serviceRows,
+        listeners: listenerRows,
+        more,
+      });
+    } while (services.length + listeners.length > 0);
+  }
+
+  #isNews(key: string, row: ServiceCounters | ListenerCounters): boolean {
+    const text = JSON.stringify(row);
+    if (this.#reported.get(key) === text) return false;
+    this.#reported.set(key, text);
+    return true;
+  }
+
+  #drain(): void {
+    this.#host?.startDraining();
+    const drained = () => {
+      this.#report(null);
+      this.#channel.send({ type: 'drained' });
+    };
+    if (this.#engine) void this.#engine.drain().then(drained);
+    else drained();
+  }
+}
