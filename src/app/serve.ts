@@ -42,6 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
       afterCrash: unlock.afterCrash,
+      isRootless: process.env['ROUSE_ROOTLESS_UID'] !== undefined,
       log,
     });
     return await serveUntilStopped(options, supervisor, signals);
@@ -82,18 +83,18 @@ async function serveUntilStopped(
         .reload()
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
-    const drainUntil = await signals.untilStop();
+    const { drainUntil, hurry } = await signals.untilStop();
     notify('STOPPING=1');
     log.info(
       { event: 'stopping' },
       'stopping: connections are drained; a second signal closes them',
     );
     await admin.close();
-    await supervisor.stop(drainUntil);
+    await supervisor.stop(drainUntil, hurry);
     return 0;
   } catch (error) {
     await admin.close();
-    await supervisor.stop(AbortSignal.abort());
+    await supervisor.stop(AbortSignal.abort(), AbortSignal.abort());
     throw error;
   }
 }

@@ -9,15 +9,17 @@ const DRAIN_ON_TERMINAL_MS = 1000;
 export class StopSignals {
   onReload: () => void = () => {};
   readonly #drainEnd = new AbortController();
+  readonly #hurry = new AbortController();
   readonly #stop: Promise<number>;
   #isStopping = false;
+  #isServing = false;
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
 
   constructor() {
     const isOnTerminal = process.stdin.isTTY || process.stderr.isTTY;
     this.#stop = new Promise((resolve) => {
       const stop = (drainMs: number) => () => {
-        if (this.#isStopping) this.#drainEnd.abort();
+        if (this.#isStopping) this.#stopAtOnce();
         this.#isStopping = true;
         resolve(drainMs);
       };
@@ -27,16 +29,24 @@ export class StopSignals {
     });
   }
 
+  #stopAtOnce(): void {
+    // Nothing stands yet that wouldn't end with this process.
+    if (!this.#isServing) process.exit(1);
+    this.#drainEnd.abort();
+    this.#hurry.abort();
+  }
+
   #handle(signal: NodeJS.Signals, handler: () => void): void {
     this.#handlers.set(signal, handler);
     process.on(signal, handler);
   }
 
-  /** Resolves when it is time to stop, with the signal at which draining is over. */
-  async untilStop(): Promise<AbortSignal> {
+  /** Resolves when it is time to stop: until when to drain, and when to stop waiting for services too. */
+  async untilStop(): Promise<{ drainUntil: AbortSignal; hurry: AbortSignal }> {
+    this.#isServing = true;
     const drainMs = await this.#stop;
     setTimeout(() => this.#drainEnd.abort(), drainMs).unref();
-    return this.#drainEnd.signal;
+    return { drainUntil: this.#drainEnd.signal, hurry: this.#hurry.signal };
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export type YamlResult =
 /** What aliases may add in all; more is taken for an attack ("billion laughs"). */
 const MAX_ALIASED_NODES = 100_000;
 const MAX_DEPTH = 100;
+const TOO_DEEP = 'maps and lists are nested too deep';
+const CORE_TAG = /^(?:tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)|!)$/;
 
 /**
  * Reads YAML 1.2 and marks where every entry stands. Plain files take the short way, which is 20
@@ -36,7 +38,7 @@ export function readAnyYaml(source: Source, marks: Marks): YamlResult {
       schema: 'core',
       uniqueKeys: false,
       prettyErrors: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
     const faults = [...document.errors, ...document.warnings];
     if (faults.length > 0) return { ok: false, problems: faults.map(describeFault) };
@@ -47,13 +49,15 @@ export function readAnyYaml(source: Source, marks: Marks): YamlResult {
       : { ok: true, value };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { ok: false, problems: [{ message: 'maps and lists are nested too deep', offset: 0 }] };
+    return { ok: false, problems: [{ message: `YAML: ${TOO_DEEP}`, offset: 0 }] };
   }
 }
 
 function describeFault(fault: YAMLError): YamlProblem {
-  const message =
-    fault.code === 'MULTIPLE_DOCS' ? 'only one YAML document is allowed' : fault.message;
+  let { message } = fault;
+  if (fault.code === 'MULTIPLE_DOCS') message = 'only one YAML document is allowed';
+  // The parser runs out of stack and takes that for a fault of the text.
+  if (message.includes('call stack')) message = TOO_DEEP;
   return { message: `YAML: ${message.replaceAll('\n', ' ')}`, offset: fault.pos[0] };
 }
 
@@ -74,9 +78,10 @@ class TreeReader {
     if (isAlias(node)) return this.#readAlias(node.source, offsetOf(node), depth);
     if (this.#aliasDepth > 0) this.#aliasedNodes += 1;
     if (this.#aliasedNodes > MAX_ALIASED_NODES || depth > MAX_DEPTH) {
-      return this.#fail('maps and lists are nested too deep, or aliases repeat too much', node);
+      return this.#fail(`${TOO_DEEP}, or aliases repeat too much`, node);
     }
-    const { anchor } = node as { anchor?: string };
+    const { anchor, tag } = node as { anchor?: string; tag?: string };
+    if (tag !== undefined && !CORE_TAG.test(tag)) return this.#fail(`the tag ${tag} is not supported`, node);
     if (anchor !== undefined) this.#anchors.set(anchor, node);
     if (isScalar(node)) return scalarValue(node);
     this.#open.add(node);

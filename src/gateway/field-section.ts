@@ -23,21 +23,29 @@ const END_LF = 5;
  */
 export class FieldSection {
   /** Four for each field, counted from `base`: name start, name end, value start, value end. */
-  readonly offsets: Int32Array;
-  /** How many of `offsets` are in use. */
-  offsetCount = 0;
+  readonly #offsets: Int32Array;
+  #offsetCount = 0;
   done = false;
   refusal: HttpRefusal | null = null;
   #state = LINE_START;
   readonly #checkName: NameCheck;
 
   constructor(maxFields: number, checkName: NameCheck) {
-    this.offsets = new Int32Array(4 * maxFields);
+    this.#offsets = new Int32Array(4 * maxFields);
     this.#checkName = checkName;
   }
 
+  /** The offsets in use. Element by element: several times as fast as `slice` and `Array.from`. */
+  copyOffsets(): number[] {
+    const copy: number[] = [];
+    for (let index = 0; index < this.#offsetCount; index++) {
+      copy.push(this.#offsets[index] as number);
+    }
+    return copy;
+  }
+
   reset(): void {
-    this.offsetCount = 0;
+    this.#offsetCount = 0;
     this.done = false;
     this.refusal = null;
     this.#state = LINE_START;
@@ -77,10 +85,10 @@ export class FieldSection {
       return at + 1;
     }
     if (byte === SPACE || byte === HTAB) return this.#refuse(at, 'folded header line');
-    if (this.offsetCount === this.offsets.length) {
+    if (this.#offsetCount === this.#offsets.length) {
       return this.#refuse(at, 'too many header lines', 431);
     }
-    this.offsets[this.offsetCount++] = at - base;
+    this.#offsets[this.#offsetCount++] = at - base;
     this.#state = NAME;
     return at;
   }
@@ -89,11 +97,11 @@ export class FieldSection {
     const at = skipClass(TOKEN, bytes, from, to);
     if (at === to) return at;
     if (bytes[at] !== COLON) return this.#refuse(at, nameFault(bytes[at] as number));
-    const start = base + (this.offsets[this.offsetCount - 1] as number);
+    const start = base + (this.#offsets[this.#offsetCount - 1] as number);
     if (at === start) return this.#refuse(at, 'empty header name');
     this.refusal = this.#checkName(bytes, start, at);
     if (this.refusal !== null) return at;
-    this.offsets[this.offsetCount++] = at - base;
+    this.#offsets[this.#offsetCount++] = at - base;
     this.#state = LEADING_SPACE;
     return at + 1;
   }
@@ -102,7 +110,7 @@ export class FieldSection {
     let at = from;
     while (at < to && isSpace(bytes[at] as number)) at += 1;
     if (at === to) return at;
-    this.offsets[this.offsetCount++] = at - base;
+    this.#offsets[this.#offsetCount++] = at - base;
     this.#state = VALUE;
     return at;
   }
@@ -112,10 +120,10 @@ export class FieldSection {
     if (at === to) return at;
     if (bytes[at] === LF) return this.#refuse(at, 'bare LF');
     if (bytes[at] !== CR) return this.#refuse(at, 'control character in a header value');
-    const start = base + (this.offsets[this.offsetCount - 1] as number);
+    const start = base + (this.#offsets[this.#offsetCount - 1] as number);
     let end = at;
     while (end > start && isSpace(bytes[end - 1] as number)) end -= 1;
-    this.offsets[this.offsetCount++] = end - base;
+    this.#offsets[this.#offsetCount++] = end - base;
     this.#state = VALUE_LF;
     return at + 1;
   }

@@ -51,8 +51,8 @@ export class HeadScanner {
   }
 
   /** Four for each header, as `FieldSection` has them; a copy. */
-  copyOffsets(): Int32Array {
-    return this.#fields.offsets.slice(0, this.#fields.offsetCount);
+  copyOffsets(): number[] {
+    return this.#fields.copyOffsets();
   }
 
   reset(): void {

@@ -85,7 +85,12 @@ export function isRefusal(value: unknown): value is HttpRefusal {
   return typeof value === 'object' && value !== null && 'status' in value;
 }
 
-function readDeciding(bytes: Buffer, base: number, headEnd: number, offsets: Int32Array): Deciding {
+function readDeciding(
+  bytes: Buffer,
+  base: number,
+  headEnd: number,
+  offsets: readonly number[],
+): Deciding {
   const found: Deciding = {
     host: null,
     hostLines: 0,
@@ -154,10 +159,21 @@ function judgeHost(
 ): HostAndPort | null | HttpRefusal {
   if (hostLines > 1) return refuse('several Host headers');
   if (host === null && minorVersion === 1) return refuse('no Host header');
-  const fromHeader = host === null ? null : parseHostHeader(host);
+  const fromHeader = host === null ? null : parseHost(host);
   if (host !== null && fromHeader === null) return refuse('malformed Host header');
   if (authority === null) return fromHeader;
   return parseHostHeader(authority) ?? refuse('malformed host in the target');
+}
+
+let lastHost: { readonly text: string; readonly parsed: HostAndPort | null } = {
+  text: '',
+  parsed: null,
+};
+
+/** A connection's requests mostly name one host: the last one is remembered. */
+function parseHost(text: string): HostAndPort | null {
+  if (text !== lastHost.text) lastHost = { text, parsed: parseHostHeader(text) };
+  return lastHost.parsed;
 }
 
 function judgeFraming(deciding: Deciding, minorVersion: 0 | 1): BodyFraming | HttpRefusal {

@@ -54,7 +54,7 @@ export class RequestHead implements RequestFacts {
     /** As received; valid as long as the caller leaves the memory alone, and `headers` with it. */
     readonly rawBytes: Buffer,
     /** Four for each field: name start, name end, value start, value end. */
-    readonly fieldOffsets: Int32Array,
+    readonly fieldOffsets: readonly number[],
   ) {
     this.method = facts.method;
     this.target = facts.target;
@@ -94,7 +94,7 @@ export class RequestHead implements RequestFacts {
   }
 }
 
-function readFields(bytes: Buffer, offsets: Int32Array): HeaderField[] {
+function readFields(bytes: Buffer, offsets: readonly number[]): HeaderField[] {
   const fields: HeaderField[] = [];
   for (let index = 0; index < offsets.length; index += 4) {
     fields.push({

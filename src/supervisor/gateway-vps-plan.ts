@@ -27,7 +27,13 @@ const NIX_STORE = '/nix/store';
  * and gets /usr, what node and rouse consist of, /proc and /dev, and nothing of any service.
  */
 export function gatewayVpsArguments(request: GatewayVpsRequest, host: HostFiles): string[] {
-  const system = ['/usr', ...SYSTEM_FOLDERS, '/etc/ld.so.cache', '/etc/ssl/openssl.cnf', '/etc/localtime'];
+  const system = [
+    '/usr',
+    ...SYSTEM_FOLDERS,
+    '/etc/ld.so.cache',
+    '/etc/ssl/openssl.cnf',
+    '/etc/localtime',
+  ];
   const paths = [...system, ...request.readable].filter(host.exists);
   const mounts = orderMounts([
     { kind: 'tmpfs', path: '/', mode: 0o755, sealed: false, where: 'always' },

@@ -60,7 +60,7 @@ export function findCommand(command: string, searchPath: string, directory: stri
 
 /** The path of a program that rouse itself needs. Throws `isolation` with the package that has it. */
 export function findHelper(command: string, debianPackage: string): string {
-  const searchPath = `${process.env['PATH'] ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`;
+  const searchPath = `${process.env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`;
   const found = searchPath
     .split(':')
     .filter(isAbsolute)

@@ -96,7 +96,7 @@ export class Identities {
 }
 
 /** Reads what this host and this user namespace say. */
-export function readAccountTexts(): AccountTexts {
+function readAccountTexts(): AccountTexts {
   const read = (path: string) => readFileSync(path, 'utf8');
   return {
     passwd: read('/etc/passwd'),

@@ -6,7 +6,7 @@ import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
 import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { Launcher } from '../sys/launcher.js';
-import { inNetworkOf } from '../sys/namespaces.js';
+import { listenIn } from '../sys/namespaces.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
 import { createSocketPair, listenOn, localAddress } from '../sys/sockets.js';
 import { findCommand } from './host-files.js';
@@ -188,9 +188,9 @@ export class Instance {
   #bindSocketUpstream(): void {
     if (!this.service.upstreams.some(({ kind }) => kind === 'socket')) return;
     const { networkFd } = this.#vps;
-    const bind = () =>
-      listenOn({ kind: 'inet', host: '127.0.0.1', port: 0 }, SOCKET_UPSTREAM_BACKLOG);
-    this.#listeningFd = networkFd === null ? bind() : inNetworkOf(networkFd, bind);
+    const anyPort = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
+    this.#listeningFd =
+      networkFd === null ? listenOn(anyPort, SOCKET_UPSTREAM_BACKLOG) : listenIn(networkFd, anyPort, SOCKET_UPSTREAM_BACKLOG);
     setNonBlocking(this.#listeningFd, false);
     const address = localAddress(this.#listeningFd);
     if (address?.kind !== 'inet')

@@ -65,14 +65,19 @@ export function orderMounts(mounts: readonly Mount[]): Mount[] {
 /** bubblewrap's options for mounts in their order; what is sealed is sealed when all stand. */
 export function mountArguments(mounts: readonly Mount[]): string[] {
   const sealed = mounts.filter((mount) => mount.kind === 'tmpfs' && mount.sealed);
-  const options = mounts.flatMap((mount) => [...parentOption(mount, mounts), ...mountOption(mount)]);
+  const options = mounts.flatMap((mount) => [
+    ...parentOption(mount, mounts),
+    ...mountOption(mount),
+  ]);
   return [...options, ...sealed.flatMap(({ path }) => ['--remount-ro', path])];
 }
 
 /** bubblewrap makes the folders above a file with mode 0700, which no service could pass. */
 function parentOption(mount: Mount, mounts: readonly Mount[]): string[] {
   const parent = dirname(mount.path);
-  const isMade = mounts.some(({ kind, path }) => kind === 'tmpfs' && path !== mount.path && isWithin(parent, path));
+  const isMade = mounts.some(
+    ({ kind, path }) => kind === 'tmpfs' && path !== mount.path && isWithin(parent, path),
+  );
   return isMade && mount.kind !== 'tmpfs' ? ['--perms', '0755', '--dir', parent] : [];
 }
 

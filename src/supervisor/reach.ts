@@ -2,9 +2,8 @@ import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
 import { closeFd } from '../sys/descriptors.js';
-import { inNetworkOf } from '../sys/namespaces.js';
+import { listenIn } from '../sys/namespaces.js';
 import { formatSocketAddress } from '../sys/socket-address.js';
-import { listenOn } from '../sys/sockets.js';
 import type { BoundSocket } from './listener-sockets.js';
 import type { Vps } from './vps.js';
 
@@ -49,7 +48,7 @@ export class Reach {
     }
     const opened = targets.map(([target, address]) => {
       const name = reachListenerName(service.name, target);
-      const fd = inNetworkOf(networkFd, () => listenOn({ kind: 'inet', ...address }, BACKLOG));
+      const fd = listenIn(networkFd, { kind: 'inet', ...address }, BACKLOG);
       const socket = { fd, address: formatSocketAddress({ kind: 'inet', ...address }) };
       this.#replace(name, [socket]);
       return { name, socket };

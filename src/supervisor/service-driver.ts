@@ -159,9 +159,12 @@ export class ServiceDriver {
     return current?.id === instance && this.#leases.has(holder) ? current : null;
   }
 
-  /** Stops it; resolves when it is stopped. */
-  async stop(reason: string): Promise<void> {
+  /** Stops it, from `hurry` on by force; resolves when it is stopped. */
+  async stop(reason: string, hurry?: AbortSignal): Promise<void> {
     this.#tell('stop-now', reason);
+    const kill = () => this.#tell('stop-timeout', reason);
+    hurry?.addEventListener('abort', kill, { once: true });
+    if (hurry?.aborted) kill();
     const stopping = this.#instance;
     await this.#until(() => ASLEEP.has(this.#state) || this.#instance !== stopping);
   }
@@ -206,7 +209,7 @@ export class ServiceDriver {
     const from = this.#state;
     this.#state = state;
     if (state !== from) this.#changed(from, reason);
-    for (const effect of effects) this.#run(effect);
+    for (const effect of effects) this.#run(effect, from);
   }
 
   #changed(from: ServiceState, reason: string): void {
@@ -225,11 +228,12 @@ export class ServiceDriver {
     const fields = { service, event: names[to], from, to, reason, ...(ms === undefined ? {} : { ms }) };
     if (to === 'stopping') this.settings.log.debug(fields, `stopping: ${reason}`);
     else if (to === 'failed') this.settings.log.warn(fields, `failed: ${reason}`);
-    else if (to === 'stopped') this.settings.log.info(fields, `stopped: ${reason}`);
+    else if (to === 'stopped' || to === 'frozen') this.settings.log.info(fields, `${to}: ${reason}`);
+    else if (from === 'frozen') this.settings.log.info(fields, `thawed: ${reason}`);
     else this.settings.log.info(fields, reason);
   }
 
-  #run(effect: LifecycleEffect): void {
+  #run(effect: LifecycleEffect, from: ServiceState): void {
     const instance = this.#instance;
     switch (effect) {
       case 'start':
@@ -239,7 +243,7 @@ export class ServiceDriver {
         this.#grant();
         break;
       case 'refuse':
-        this.#refuse();
+        this.#refuse(from);
         break;
       case 'freeze':
         instance?.freeze();
@@ -339,18 +343,18 @@ export class ServiceDriver {
     this.#firstConnectionFd = null;
   }
 
-  #refuse(): void {
+  #refuse(from: ServiceState): void {
     const waiters = this.#waiters;
     this.#waiters = [];
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(from);
     for (const waiter of waiters) waiter.refused(refusal);
   }
 
-  #refusal(): Refusal {
+  #refusal(from: ServiceState): Refusal {
     if (this.#state === 'stopping') return new Refusal('stopping');
     const reason = this.#failure?.reason ?? 'it failed';
-    const waitMs = (this.#retryAtMs ?? 0) - Date.now();
-    return waitMs > 0 ? new Refusal('backoff', waitMs, reason) : new Refusal('start-failed', BACKOFF.firstMs, reason);
+    const waitMs = Math.max(0, (this.#retryAtMs ?? 0) - Date.now());
+    return from === 'failed' ? new Refusal('backoff', waitMs, reason) : new Refusal('start-failed', waitMs || BACKOFF.firstMs, reason);
   }
 
   #signalStop(): void {

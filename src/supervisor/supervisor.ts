@@ -18,6 +18,7 @@ import { ServiceDriver } from './service-driver.js';
 import { StartQueue } from './start-queue.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { checkEnforceable } from './unsupported.js';
+import type { Vps } from './vps.js';
 import { VpsStore } from './vps-store.js';
 
 export interface SupervisorSettings {
@@ -32,6 +33,8 @@ export interface SupervisorSettings {
   readonly gatewayEnvironment: Readonly<Record<string, string>>;
   readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
   readonly afterCrash: boolean;
+  /** Root of a user namespace only (user_namespaces(7)). */
+  readonly isRootless: boolean;
   readonly log: Logger;
 }
 
@@ -62,6 +65,8 @@ export class Supervisor {
   private constructor(
     private readonly settings: SupervisorSettings,
     private readonly launcher: Launcher,
+    /** Where the launcher waits when it can't come back to the host's namespaces. */
+    private readonly home: Vps | null,
     private readonly identities: Identities,
     readonly isolation: Isolation,
   ) {
@@ -87,12 +92,14 @@ export class Supervisor {
     checkEnforceable(config, log);
     const isolation = await findIsolation({ ...settings, enforce: config.enforce });
     const identities = new Identities(settings.stateDir);
-    const supervisor = new Supervisor(settings, await Launcher.create(), identities, isolation);
+    const home = settings.isRootless && isolation.planFor ? await isolation.buildGatewayVps('home') : null;
+    const launcher = await Launcher.create(home?.target.vpsPidfd ?? null);
+    const supervisor = new Supervisor(settings, launcher, home, identities, isolation);
     try {
       await supervisor.#open();
       return supervisor;
     } catch (error) {
-      await supervisor.stop(AbortSignal.abort());
+      await supervisor.stop(AbortSignal.abort(), AbortSignal.abort());
       throw error;
     }
   }
@@ -324,17 +331,18 @@ export class Supervisor {
     await this.#changing;
   }
 
-  /** Drains the gateways until the signal, then stops everything; nothing is left when it resolves. */
-  async stop(drainUntil: AbortSignal): Promise<void> {
+  /** Drains the gateways until `drainUntil`, then stops everything, from `hurry` on by force; nothing is left when it resolves. */
+  async stop(drainUntil: AbortSignal, hurry: AbortSignal): Promise<void> {
     this.#isClosing = true;
     await this.#changing;
     this.#certificates.close();
     await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
     this.#listeners.close();
-    await Promise.all([...this.drivers.values()].map((driver) => driver.stop('rouse stops')));
+    await Promise.all([...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)));
     await this.#store.close();
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
     await this.launcher.close();
+    await this.home?.dispose();
   }
 }
 

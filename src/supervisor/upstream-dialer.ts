@@ -1,7 +1,7 @@
 import type { Upstream } from '../config/model.js';
 import type { DialPlan } from '../ipc/messages.js';
 import { closeFd } from '../sys/descriptors.js';
-import { inNetworkOf } from '../sys/namespaces.js';
+import { createSocketsIn } from '../sys/namespaces.js';
 import { watchFd } from '../sys/poller.js';
 import {
   type ConnectResult,
@@ -22,17 +22,19 @@ export type InetUpstream = { readonly kind: 'tcp'; readonly host: string; readon
 export type DialableUpstream = InetUpstream | { readonly kind: 'unix'; readonly path: string };
 
 function socketFor(vps: Vps, host: string): number {
-  const create = () => createStreamSocket(host.includes(':') ? 'inet6' : 'inet');
-  return vps.networkFd === null ? create() : inNetworkOf(vps.networkFd, create);
+  const family = familyOf(host);
+  if (vps.networkFd === null) return createStreamSocket(family);
+  return createSocketsIn(vps.networkFd, family, 1)[0] as number;
 }
 
 /** Unconnected sockets in the VPS's own network, for a gateway to connect. */
 export function createSocketsFor(vps: Vps, upstream: InetUpstream, count: number): number[] {
   if (vps.networkFd === null) return [];
-  const family = upstream.host.includes(':') ? 'inet6' : 'inet';
-  return inNetworkOf(vps.networkFd, () =>
-    Array.from({ length: count }, () => createStreamSocket(family)),
-  );
+  return createSocketsIn(vps.networkFd, familyOf(upstream.host), count);
+}
+
+function familyOf(host: string): 'inet' | 'inet6' {
+  return host.includes(':') ? 'inet6' : 'inet';
 }
 
 /**

@@ -29,7 +29,7 @@ export interface VpsRequest {
 }
 
 /** Descriptor of bubblewrap on which it tells the held process's pid and namespaces (`--info-fd`). */
-export const INFO_FD = 3;
+const INFO_FD = 3;
 
 const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'];
 

@@ -14,7 +14,7 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUTS,
 } from '../sys/libc.js';
-import { closeNamespace, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
+import { closeNetwork, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
 import { descendantsOf, openPidfd, signalPidfd } from '../sys/processes.js';
 
 const BUILD_TIMEOUT_MS = 10_000;
@@ -127,7 +127,7 @@ export class HeldVps implements Vps {
     clearTimeout(insist);
     for (const stream of this.holder.stdio) stream?.destroy();
     closeFd(this.pidfd);
-    if (this.networkFd !== null) closeNamespace(this.networkFd);
+    if (this.networkFd !== null) closeNetwork(this.networkFd);
   }
 }
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { closeFd, duplicateFd } from './descriptors.js';
 import type { LaunchRequest, LaunchResult } from './launch-request.js';
 import {
@@ -73,6 +73,7 @@ const fileActions = new NativeMemory(256);
 const attributes = new NativeMemory(512);
 const signals = new NativeMemory(128);
 const childPid = new NativeMemory(8);
+const homePidfd = workerData as number | null;
 const ownGroups = process.getgroups?.() ?? [];
 
 checked(unshare(CLONE_FS), 'unshare the file system attributes of the launcher');
@@ -99,7 +100,9 @@ function enterVps(excursion: Excursion, request: LaunchRequest): void {
   if (request.vpsPidfd === null || request.namespaces === 0) return;
   const flags = request.namespaces & ALL_NAMESPACES;
   excursion.step('enter the namespaces of the VPS', setns(request.vpsPidfd, flags), () =>
-    OWN_NAMESPACES.every(({ flag, fd }) => !(flags & flag) || setns(fd, flag) === 0),
+    homePidfd === null
+      ? OWN_NAMESPACES.every(({ flag, fd }) => !(flags & flag) || setns(fd, flag) === 0)
+      : setns(homePidfd, ALL_NAMESPACES) === 0,
   );
 }
 

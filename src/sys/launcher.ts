@@ -25,9 +25,14 @@ export class Launcher {
     worker.on('exit', (code) => this.#fail(new Error(`the launcher thread ended with ${code}`)));
   }
 
-  /** Rejects with a `RouseError` where the thread can't drop its privileges. */
-  static async create(): Promise<Launcher> {
+  /**
+   * `homePidfd`: a process in whose namespaces the thread waits between requests; null: this one's,
+   * which an ordinary user's rouse couldn't enter again. Rejects where the thread can't drop its
+   * privileges.
+   */
+  static async create(homePidfd: number | null = null): Promise<Launcher> {
     const worker = new Worker(new URL('./launcher-thread.js', import.meta.url), {
+      workerData: homePidfd,
       stdin: false,
       execArgv: [],
     });

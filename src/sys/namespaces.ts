@@ -1,22 +1,30 @@
-import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { messageOf } from '../base/errors.js';
-import { CLONE_NEWNET, checked, exitNow, setns } from './libc.js';
+import { closeSync, openSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { SystemError } from './libc.js';
+import { MAX_SOCKETS, type NetworkRequest } from './network-request.js';
+import type { SocketAddress } from './socket-address.js';
 
-let ownNetworkFd: number | null = null;
+/** A healthy answer takes microseconds; without one the thread is lost, and so is the supervisor. */
+const ANSWER_TIMEOUT_MS = 5000;
+const ETIMEDOUT = 110;
 
-/**
- * Runs `act` with this thread inside a network namespace (setns(2)): sockets that it creates belong
- * there for good, whoever holds them. Synchronous, so nothing else runs inside. A process that can't
- * come back would serve the wrong network, so it ends.
- */
-export function inNetworkOf<T>(networkFd: number, act: () => T): T {
-  ownNetworkFd ??= openSync('/proc/thread-self/ns/net', 'r');
-  checked(setns(networkFd, CLONE_NEWNET), 'enter a network namespace');
-  try {
-    return act();
-  } finally {
-    if (setns(ownNetworkFd, CLONE_NEWNET) < 0) exitNow(70);
-  }
+let worker: Worker | null = null;
+const answer = new Int32Array(new SharedArrayBuffer(4 * (3 + MAX_SOCKETS)));
+
+/** Starts the thread; without it the first call does, and waits for it. */
+export function startNetworkThread(): void {
+  worker ??= new Worker(new URL('./network-thread.js', import.meta.url), { workerData: answer.buffer, execArgv: [] });
+  worker.unref();
+}
+
+function ask(request: NetworkRequest, what: string): number[] {
+  startNetworkThread();
+  Atomics.store(answer, 0, 0);
+  worker?.postMessage(request);
+  if (Atomics.wait(answer, 0, 0, ANSWER_TIMEOUT_MS) === 'timed-out') throw new SystemError(what, ETIMEDOUT);
+  const [, errno = 0, count = 0] = answer;
+  if (errno !== 0) throw new SystemError(what, errno);
+  return [...answer.subarray(3, 3 + count)];
 }
 
 /** A descriptor of a process's network namespace: keeps it in being, and leads into it. */
@@ -24,29 +32,25 @@ export function openNetworkOf(pid: number): number {
   return openSync(`/proc/${pid}/ns/net`, 'r');
 }
 
-/**
- * Prepares a fresh network namespace: any port may be bound without privilege, and dialling a port
- * that nobody listens on can't connect to itself by getting that port as its own. Returns what
- * could not be set, in words.
- */
-export function prepareNetwork(networkFd: number): string[] {
-  const settings = [
-    ['ip_unprivileged_port_start', '0'],
-    ['ip_local_port_range', '61000 65535'],
-  ] as const;
-  return inNetworkOf(networkFd, () =>
-    settings.flatMap(([name, value]) => {
-      try {
-        writeFileSync(`/proc/sys/net/ipv4/${name}`, value);
-        return [];
-      } catch (error) {
-        return [`net.ipv4.${name}: ${messageOf(error)}`];
-      }
-    }),
-  );
+/** Closes what `openNetworkOf` opened. */
+export function closeNetwork(networkFd: number): void {
+  closeSync(networkFd);
 }
 
-/** Closes a namespace descriptor. */
-export function closeNamespace(fd: number): void {
-  closeSync(fd);
+/** Sets up a fresh network for services. Throws a `SystemError`. */
+export function prepareNetwork(networkFd: number): void {
+  ask({ kind: 'prepare', networkFd }, 'set up the network of a VPS');
+}
+
+/**
+ * Unconnected stream sockets of a network namespace (setns(2)): they belong there for good, whoever
+ * holds them. At most 128. Throws a `SystemError`.
+ */
+export function createSocketsIn(networkFd: number, family: 'inet' | 'inet6', count: number): number[] {
+  return ask({ kind: 'create', networkFd, family, count }, 'create sockets in the network of a VPS');
+}
+
+/** A listening socket in a network namespace. Throws a `SystemError`. */
+export function listenIn(networkFd: number, address: SocketAddress, backlog: number): number {
+  return ask({ kind: 'listen', networkFd, address, backlog }, 'listen in the network of a VPS')[0] as number;
 }

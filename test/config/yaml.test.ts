@@ -94,7 +94,7 @@ test('anchors, several lines and other YAML work too', () => {
 
 test.each([
   ['a: [', /^main\.yaml:1:5: YAML: /],
-  ['a: 1\n b: 2\n', /^main\.yaml:2:4: YAML: /],
+  ['a: 1\n b: 2\n', /^main\.yaml:1:4: YAML: /],
   ['log: {}\nlog: {}\n', /^main\.yaml:2:1: YAML: the key "log" stands here twice \(the other: main\.yaml:1:1\)$/],
   ['log: {}\n---\nlog: {}\n', /^main\.yaml:2:1: YAML: only one YAML document is allowed$/],
   ['log: *a', /^main\.yaml:1:6: YAML: /],

@@ -32,7 +32,7 @@ describe('the environment of a service', () => {
       LOGNAME: 'blog',
       SHELL: '/bin/sh',
     });
-    expect(serviceEnvironment({ ...REQUEST, directory: null })['HOME']).toBe('/');
+    expect(serviceEnvironment({ ...REQUEST, directory: null }).HOME).toBe('/');
   });
 
   it('gets locale and time zone from rouse, but none of its secrets', () => {
@@ -50,7 +50,7 @@ describe('the environment of a service', () => {
     const environment = serviceEnvironment({ ...REQUEST, inherited });
     expect(environment).toMatchObject({ LANG: 'C.UTF-8', LC_ALL: 'C', TZ: 'UTC' });
     expect(Object.keys(environment)).toHaveLength(8);
-    expect(environment['PATH']).toBe(DEFAULT_PATH);
+    expect(environment.PATH).toBe(DEFAULT_PATH);
   });
 
   it('takes the config over the environment file, and the file over defaults', () => {
@@ -94,7 +94,7 @@ describe('the environment of a service', () => {
       TCPLOCALPORT: '7',
     });
     const unix = serviceEnvironment({ ...REQUEST, connection: { remote: null, local: null } });
-    expect(unix['PROTO']).toBe('UNIX');
+    expect(unix.PROTO).toBe('UNIX');
     expect(unix).not.toHaveProperty('REMOTE_ADDR');
   });
 });

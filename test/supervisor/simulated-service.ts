@@ -9,24 +9,6 @@ type Process = 'none' | 'starting' | 'ready' | 'frozen' | 'ending';
 
 /** A driver without processes, clocks and sockets: it plays what they would do, and watches the rules. */
 export class SimulatedService {
-  static readonly moves = [
-    'demand',
-    'wake',
-    'release',
-    'become-ready',
-    'fail-start',
-    'time-out-start',
-    'exit',
-    'exit-cleanly',
-    'idle-freeze',
-    'idle-stop',
-    'stop-timeout',
-    'sleep',
-    'freeze',
-    'restart',
-    'backoff-over',
-  ] as const;
-
   state: ServiceState = 'stopped';
   demanded = 0;
   granted = 0;
@@ -44,45 +26,33 @@ export class SimulatedService {
     return this.#waiters.length;
   }
 
-  /** Plays a move where the world allows it; `choice` varies details. */
-  play(move: number, choice: number): void {
-    switch (SimulatedService.moves[move]) {
-      case 'demand':
-        return this.#demand('demand', true);
-      case 'wake':
-        return this.#demand('wake-now', false);
-      case 'restart':
-        return this.#demand('restart-now', false);
-      case 'release':
-        this.#leases = Math.max(0, this.#leases - 1);
-        return;
-      case 'become-ready':
-        return this.#becomeReady();
-      case 'fail-start':
-        return this.#failStart();
-      case 'time-out-start':
-        if (this.#process === 'starting' && this.state === 'starting') this.#tell('start-failed');
-        return;
-      case 'exit':
-        return this.#exit(false);
-      case 'exit-cleanly':
-        return this.#exit(choice < 5);
-      case 'idle-freeze':
-        return this.#tell('freeze-due');
-      case 'idle-stop':
-        return this.#tell('stop-due');
-      case 'stop-timeout':
-        if (this.#isStopSignalled) this.#tell('stop-timeout');
-        return;
-      case 'sleep':
-        return this.#tell('stop-now');
-      case 'freeze':
-        return this.#tell('freeze-now');
-      default:
-        this.#backoffOver = true;
-        this.#tell('backoff-over');
-    }
-  }
+  /** What may happen to it; each does nothing where the world doesn't allow it. */
+  readonly moves: Readonly<Record<string, () => void>> = {
+    demand: () => this.#demand('demand', true),
+    wake: () => this.#demand('wake-now', false),
+    restart: () => this.#demand('restart-now', false),
+    release: () => {
+      this.#leases = Math.max(0, this.#leases - 1);
+    },
+    becomeReady: () => this.#becomeReady(),
+    failStart: () => this.#failStart(),
+    timeOutStart: () => {
+      if (this.#process === 'starting' && this.state === 'starting') this.#tell('start-failed');
+    },
+    exit: () => this.#exit(false),
+    exitCleanly: () => this.#exit(true),
+    freezeDue: () => this.#tell('freeze-due'),
+    stopDue: () => this.#tell('stop-due'),
+    stopTimeout: () => {
+      if (this.#isStopSignalled) this.#tell('stop-timeout');
+    },
+    sleep: () => this.#tell('stop-now'),
+    freeze: () => this.#tell('freeze-now'),
+    endBackoff: () => {
+      this.#backoffOver = true;
+      this.#tell('backoff-over');
+    },
+  };
 
   /** Lets everything that is under way come to its end. */
   settle(): void {

@@ -52,9 +52,10 @@ export class HttpExchange implements ExchangeParts {
     this.response.once('close', () => this.abort.abort());
   }
 
-  /** Whether the request has all come, so that the connection may go on after an early answer. */
-  get #closes(): boolean {
-    return !this.request.complete || this.connection.isLast;
+  /** The connection can't go on: it was the last request, or its body is still to come. */
+  get mustClose(): boolean {
+    const isAllHere = this.head.framing.kind === 'none' || this.request.complete;
+    return !isAllHere || this.connection.isLast;
   }
 
   /** Answers with a refusal; where the answer has begun, breaks it off. */
@@ -64,7 +65,7 @@ export class HttpExchange implements ExchangeParts {
     const service = this.match?.service ?? null;
     noteRefusal(this.context, this.client, refusal.code, service, refusal.detail);
     if (this.response.headersSent) this.breakOff();
-    else answerRefusal(this.response, refusal, this.#closes);
+    else answerRefusal(this.response, refusal, this.mustClose);
     this.abort.abort();
   }
 
