@@ -76,7 +76,7 @@ async function serveUntilStopped(
     options.onReady?.(await api.status());
     log.info(
       { event: 'started' },
-      `${supervisor.config.services.length} services, ${supervisor.config.listeners.length} listeners: ready`,
+      `${count(supervisor.config.services.length, 'service')}, ${count(supervisor.config.listeners.length, 'listener')}: ready`,
     );
     signals.onReload = () => {
       api
@@ -123,7 +123,8 @@ function lockRuntimeDir(runtimeDir: string): { afterCrash: boolean; release: () 
 }
 
 function gatewayEnvironment({ log, printReadable }: ServeOptions): Record<string, string> {
-  const { NO_COLOR, TZ } = process.env;
+  const { TZ } = process.env;
+  const NO_COLOR = process.env['NO_COLOR'] ?? (process.stderr.isTTY ? undefined : '1');
   return {
     ROUSE_LOG_LEVEL: log.level,
     ROUSE_LOG_FORMAT: printReadable ? 'readable' : 'json',
@@ -144,6 +145,10 @@ function groupId(group: string | null): number | null {
       `admin.group: no group ${group} in /etc/group; create it (groupadd --system ${group})`,
     );
   return Number(line.split(':')[2]);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** sd_notify(3); nothing where nobody waits for it. */

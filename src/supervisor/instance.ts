@@ -76,6 +76,7 @@ export class Instance {
   #isDisposed = false;
   #isGone = false;
   #isEnding = false;
+  #isOver = false;
 
   constructor(private readonly settings: InstanceSettings) {
     this.id = settings.id;
@@ -107,8 +108,12 @@ export class Instance {
     return this.isStdio ? this.#processes.size : 0;
   }
 
-  /** Whether it has processes of the service. */
-  get isAlive(): boolean {
+  /** Whether it was told that it has no processes any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get #isAlive(): boolean {
     if (this.#isGone || this.#isDisposed) return false;
     return this.#processes.size > 0 || this.#vps.isPopulated(this.#startedPids());
   }
@@ -289,12 +294,18 @@ export class Instance {
     if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
     this.#daemonCheck = null;
     if (this.#isDisposed || this.#isGone) return;
-    if (this.isAlive) {
+    if (this.#isAlive) {
       const laterMs = Math.min(DAEMON_CHECK_MAX_MS, nextCheckMs * 2);
       this.#daemonCheck = setTimeout(() => this.#checkGone(laterMs), nextCheckMs);
       return;
     }
     this.#isGone = true;
+    // Two turns of the loop: what it printed last is read before its end is told.
+    setImmediate(() => setImmediate(() => this.#tellGone()));
+  }
+
+  #tellGone(): void {
+    this.#isOver = true;
     if (this.#bringUp) {
       this.#bringUp.abort(
         new RouseError('start', `${describeExit(this.#lastExit)} before it was ready`),

@@ -203,7 +203,7 @@ export class ServiceDriver {
       backoffOver: this.#retryAtMs === null || this.#retryAtMs <= Date.now(),
       interruptible: false,
       cleanExit: this.#cleanExit,
-      alive: this.#instance?.isAlive ?? false,
+      alive: this.#instance !== null && !this.#instance.isOver,
     });
     this.#reason = reason;
     const from = this.#state;
@@ -290,9 +290,9 @@ export class ServiceDriver {
     let leaveQueue = () => {};
     try {
       leaveQueue = await this.settings.startQueue.enter(abort.signal);
-      const instance = await this.settings.createInstance(service, {
+      const instance: Instance = await this.settings.createInstance(service, {
         onOutput: (chunk) => this.settings.output.write(chunk),
-        onGone: (exit) => this.#onGone(exit),
+        onGone: (exit) => this.#onGone(instance, exit),
       });
       if (abort.signal.aborted) {
         await instance.dispose();
@@ -319,10 +319,11 @@ export class ServiceDriver {
     this.#failure = { reason, retryAt: null, output: this.settings.output.recent() };
   }
 
-  #onGone(exit: ProcessExit | null): void {
+  #onGone(instance: Instance, exit: ProcessExit | null): void {
+    if (this.#instance !== instance) return;
     this.#cleanExit = exit?.code === 0;
     const reason = this.#state === 'stopping' ? this.#reason : describeExit(exit);
-    if (this.#state !== 'stopping') this.#noteFailure(reason);
+    if (this.#state === 'running' || this.#state === 'frozen') this.#noteFailure(reason);
     this.#tell('gone', reason);
   }
 

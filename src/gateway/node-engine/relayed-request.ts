@@ -89,6 +89,8 @@ export class RelayedRequest {
 
   #listen(upstreamRequest: ClientRequest): void {
     const isCurrent = (): boolean => upstreamRequest === this.#current;
+    // A dialled socket is paused until somebody listens: now.
+    upstreamRequest.once('socket', (socket) => socket.resume());
     upstreamRequest.on('information', (information) => {
       relayInformation(this.exchange, information);
     });

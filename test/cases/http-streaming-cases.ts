@@ -1,0 +1,361 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
+import { expect, it } from 'vitest';
+import { get } from '../support/http-client.js';
+import { RawClient } from '../support/raw-client.js';
+import { waitFor } from '../support/wait-for.js';
+import type { EngineFactory } from './engine-rig.js';
+import { createHttpRig } from './http-cases.js';
+import { startHttpServer, startTcpServer } from './servers.js';
+
+const BULK_BYTES = 64 * 1024 * 1024;
+const BLOCK = Buffer.alloc(1024 * 1024, 'rouse ');
+
+function bulkHash(): string {
+  const hash = createHash('sha256');
+  for (let bytes = 0; bytes < BULK_BYTES; bytes += BLOCK.length) hash.update(BLOCK);
+  return hash.digest('hex');
+}
+
+/** Bodies, trailers, expectations and clients that leave. */
+export function httpStreamingCases(createEngine: EngineFactory): void {
+  it('an answer comes as the service writes it, piece by piece', async () => {
+    let write = (_: string): void => {};
+    await using server = await startHttpServer((_, response) => {
+      response.flushHeaders();
+      write = (text) => response.write(text);
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    await client.readText('200 OK');
+    write('first event');
+    await client.readText('first event');
+    write('second event');
+    await client.readText('second event');
+  });
+
+  it('a request body reaches the service as the client sends it', async () => {
+    const heard: string[] = [];
+    await using server = await startHttpServer((request, response) => {
+      request.on('data', (chunk: Buffer) => heard.push(chunk.toString()));
+      request.on('end', () => response.end('thanks'));
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await client.send('5\r\nfirst\r\n');
+    await waitFor(() => heard.join() === 'first');
+    await client.send('6\r\nsecond\r\n0\r\n\r\n');
+    await client.readText('thanks');
+    expect(heard.join()).toBe('first,second');
+  });
+
+  it('64 MiB to a slow reader arrive whole, and are not buffered on the way', async () => {
+    let sentBytes = 0;
+    await using server = await startHttpServer((_, response) => {
+      const push = (): void => {
+        while (sentBytes < BULK_BYTES) {
+          sentBytes += BLOCK.length;
+          if (!response.write(BLOCK)) return void response.once('drain', push);
+        }
+        response.end();
+      };
+      push();
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    const request = http.get({ port: rig.port('web'), headers: { host: 'a.example' }, agent: false });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    let stuckAt = -1;
+    await waitFor(
+      () => {
+        const isStuck = sentBytes === stuckAt;
+        stuckAt = sentBytes;
+        return isStuck;
+      },
+      { everyMs: 200 },
+    );
+    expect(stuckAt).toBeLessThan(BULK_BYTES / 2);
+    const hash = createHash('sha256');
+    for await (const chunk of response) hash.update(chunk);
+    expect(hash.digest('hex')).toBe(bulkHash());
+  });
+
+  it.each(['Content-Length', 'Transfer-Encoding'])(
+    '64 MiB to a slow service arrive whole, and are not buffered on the way (%s)',
+    async (framing) => {
+      let isReading = false;
+      let startReading = (): void => {};
+      await using server = await startHttpServer((request, response) => {
+        const hash = createHash('sha256');
+        startReading = () => {
+          isReading = true;
+          request.on('data', (chunk: Buffer) => hash.update(chunk));
+          request.on('end', () => response.end(hash.digest('hex')));
+        };
+      });
+      await using rig = createHttpRig(createEngine, [server.port]);
+      const request = http.request({
+        port: rig.port('web'),
+        method: 'POST',
+        agent: false,
+        headers: {
+          host: 'a.example',
+          ...(framing === 'Content-Length' ? { 'Content-Length': BULK_BYTES } : {}),
+        },
+      });
+      let sentBytes = 0;
+      const push = (): void => {
+        while (sentBytes < BULK_BYTES) {
+          sentBytes += BLOCK.length;
+          if (!request.write(BLOCK)) return void request.once('drain', push);
+        }
+        request.end();
+      };
+      push();
+      let stuckAt = -1;
+      await waitFor(
+        () => {
+          const isStuck = sentBytes === stuckAt;
+          stuckAt = sentBytes;
+          return isStuck;
+        },
+        { everyMs: 200 },
+      );
+      expect(isReading).toBe(false);
+      expect(stuckAt).toBeLessThan(BULK_BYTES / 2);
+      startReading();
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      expect(Buffer.concat(await response.toArray()).toString()).toBe(bulkHash());
+    },
+  );
+
+  it('trailers pass both ways', async () => {
+    await using server = await startHttpServer((request, response) => {
+      request.resume().on('end', () => {
+        response.writeHead(200, { Trailer: 'X-Sum' });
+        response.write('body');
+        response.addTrailers({ 'X-Sum': String(request.trailers['x-check']) });
+        response.end();
+      });
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send(
+      'POST / HTTP/1.1\r\nHost: a.example\r\nTE: trailers\r\nTrailer: X-Check\r\n' +
+        'Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Check: 42\r\n\r\n',
+    );
+    const text = await client.readText('X-Sum: 42\r\n\r\n');
+    expect(text).toMatch(/Trailer: X-Sum\r\n[^]*4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n$/);
+  });
+
+  it('a client that waits for 100 Continue gets the one of the service', async () => {
+    let letContinue = (): void => {};
+    await using server = await startHttpServer(() => {});
+    server.server.on('checkContinue', (request: http.IncomingMessage, response: http.ServerResponse) => {
+      letContinue = () => {
+        response.writeContinue();
+        request.resume().on('end', () => response.end('uploaded'));
+      };
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send(
+      'PUT / HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n',
+    );
+    await waitFor(() => rig.host.dials === 1);
+    await waitFor(() => {
+      letContinue();
+      return client.received.length > 0;
+    });
+    expect(client.received.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    await client.send('hello');
+    await client.readText('uploaded');
+  });
+
+  it('a client that waits for 100 Continue is told when the service refuses', async () => {
+    await using server = await startHttpServer(() => {});
+    server.server.on('checkContinue', (_: http.IncomingMessage, response: http.ServerResponse) => {
+      response.writeHead(413, { Connection: 'close' });
+      response.end('too large');
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send(
+      'PUT / HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n',
+    );
+    const text = (await client.readToEnd()).toString();
+    expect(text).toMatch(/^HTTP\/1\.1 413 [^]*Connection: close/);
+    expect(text).toContain('too large');
+    await rig.host.allUsesEnded();
+  });
+
+  it('early hints and other informational answers pass', async () => {
+    await using server = await startHttpServer((_, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' }, () => response.end('page'));
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    expect(await client.readText('page')).toMatch(
+      /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/style.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK/i,
+    );
+  });
+
+  it('a chunked DELETE is one request to the service, with its body', async () => {
+    const received: Buffer[] = [];
+    await using server = await startTcpServer((socket) => {
+      socket.on('data', (chunk: Buffer) => {
+        received.push(chunk);
+        if (Buffer.concat(received).includes('0\r\n\r\n')) {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        }
+      });
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    const smuggled = 'GET /admin HTTP/1.1\r\nHost: a.example\r\n\r\n';
+    await client.send(
+      'DELETE / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n' +
+        `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
+    );
+    await client.readText('ok');
+    const text = Buffer.concat(received).toString();
+    const [head = '', ...rest] = text.split('\r\n\r\n');
+    expect(head).toMatch(/^DELETE \/ HTTP\/1\.1\r\n/);
+    expect(head).toMatch(/\r\nTransfer-Encoding: chunked/);
+    expect(head).not.toMatch(/content-length/i);
+    expect(rest.join('\r\n\r\n')).toBe(`${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`);
+    expect(server.connections).toBe(1);
+  });
+
+  it('a body that needs no length gets none: POST without one, GET with one', async () => {
+    await using server = await startHttpServer((request, response) => {
+      const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+      request.toArray().then((chunks) => {
+        response.end(`${length} ${coding} ${Buffer.concat(chunks)}`);
+      });
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('POST / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    await client.readText('undefined undefined ');
+    await client.send('GET / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi');
+    await client.readText('2 undefined hi');
+    await client.send('OPTIONS * HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n');
+    await client.readText('0 undefined ');
+  });
+
+  it('a client that leaves aborts its request at the service', async () => {
+    let aborted = 0;
+    await using server = await startHttpServer((request, response) => {
+      response.on('close', () => {
+        if (!response.writableFinished) aborted += 1;
+      });
+      request.resume();
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    await waitFor(() => rig.host.dials === 1);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    client.socket.destroy();
+    await waitFor(() => aborted === 1, { what: 'the service to be told' });
+    await rig.host.allUsesEnded();
+    expect(rig.host.accesses).toMatchObject([{ status: 499 }]);
+  });
+
+  it('a client that leaves in the middle of an upload aborts it at the service', async () => {
+    let aborted = 0;
+    await using server = await startHttpServer((request) => {
+      request.on('error', () => {});
+      request.on('close', () => {
+        if (!request.complete) aborted += 1;
+      });
+      request.resume();
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    await waitFor(() => rig.host.dials === 1);
+    client.end();
+    await waitFor(() => aborted === 1, { what: 'the service to be told' });
+    await rig.host.allUsesEnded();
+  });
+
+  it('a client that leaves while its service wakes is not waited for', async () => {
+    await using rig = createHttpRig(createEngine, [1]);
+    rig.host.hold();
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    await waitFor(() => rig.host.demands[0]);
+    client.socket.resetAndDestroy();
+    await waitFor(() => rig.host.abortedDemands[0], { what: 'the demand to be given up' });
+    expect(rig.host.refusals).toHaveLength(0);
+  });
+
+  it('a client that shuts down its sending side with its request still gets the answer', async () => {
+    await using server = await startHttpServer((_, response) => {
+      setTimeout(() => response.end('late answer'), 200);
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    client.socket.end('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+    expect((await client.readToEnd()).toString()).toContain('late answer');
+  });
+
+  it('an answer to half an upload arrives, and the connection ends', async () => {
+    await using server = await startHttpServer((_, response) => {
+      response.writeHead(413, { Connection: 'close', 'Content-Length': 9 });
+      response.end('too large');
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100000000\r\n\r\n');
+    await client.send(Buffer.alloc(200_000));
+    await client.readText('too large');
+    await client.readToEnd();
+    await rig.host.allUsesEnded();
+  });
+
+  it('a request head in many pieces is served', async () => {
+    await using server = await startHttpServer((request, response) => response.end(request.url));
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    const bytes = Buffer.from(
+      'POST /pieces HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: a.example\r\n\r\n',
+    );
+    await client.sendInPieces(bytes, 1);
+    await client.readText('/pieces');
+    await client.readText('/next');
+  });
+
+  it('a head that does not come to its end is refused in time, an idle client is left', async () => {
+    await using rig = createHttpRig(createEngine, [1], { options: { headMs: 200, idleMs: 600 } });
+    await using slow = await RawClient.connect({ port: rig.port('web') });
+    await using idle = await RawClient.connect({ port: rig.port('web') });
+    await slow.send('GET / HTTP/1.1\r\nHost: a.exa');
+    expect((await slow.readToEnd()).toString()).toMatch(/^HTTP\/1\.1 408 [^]*Connection: close/);
+    expect(rig.host.refusals[0]?.code).toBe('request-timeout');
+    expect((await idle.readToEnd()).length).toBe(0);
+  });
+
+  it('a body that does not come on is refused in time', async () => {
+    await using server = await startHttpServer((request) => void request.resume());
+    await using rig = createHttpRig(createEngine, [server.port], { options: { bodyMs: 200 } });
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhello');
+    expect((await client.readToEnd()).toString()).toMatch(/^HTTP\/1\.1 408 /);
+    await rig.host.allUsesEnded();
+  });
+
+  it('after an error of the service the connection goes on', async () => {
+    await using server = await startHttpServer((_, response) => response.end('fine'));
+    await using rig = createHttpRig(createEngine, [1, server.port]);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    expect((await get(rig.port('web'), '/', { host: 'a.example', agent })).status).toBe(502);
+    expect((await get(rig.port('web'), '/', { host: 'b.example', agent })).body).toBe('fine');
+    agent.destroy();
+  });
+}
