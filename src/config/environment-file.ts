@@ -52,7 +52,7 @@ class EnvironmentReader {
         const next = this.text[this.#offset + 1] ?? '';
         value += next === '\n' ? '' : next;
         keptLength = value.length;
-        this.#offset += 2;
+        this.#offset = Math.min(this.#offset + 2, this.text.length);
       } else {
         value += character;
         if (character !== ' ' && character !== '\t') keptLength = value.length;

@@ -141,7 +141,7 @@ function childrenOf(schema: z.ZodType, part: string | number): z.ZodType[] {
 }
 
 /** The maps and lists that a schema stands for, without wrappers and through unions. */
-export function objectsIn(schema: z.ZodType): z.ZodType[] {
+function objectsIn(schema: z.ZodType): z.ZodType[] {
   const { def } = schema as unknown as { def: Record<string, unknown> };
   switch (def.type) {
     case 'optional':

@@ -20,7 +20,7 @@ export function formatProblem(problem: ConfigProblem): string {
   return `${formatPosition(problem.position)}: ${path}${problem.message}${related}`;
 }
 
-export function formatPosition({ file, line, column }: Position): string {
+function formatPosition({ file, line, column }: Position): string {
   return line === 0 ? file : `${file}:${line}:${column}`;
 }
 

@@ -42,56 +42,63 @@ export interface Mark {
   readonly valueOffset: number;
 }
 
-/** The marks of one map or list; flat, since a large configuration has a hundred thousand. */
-class MarkList {
-  readonly #keys: (string | number)[] = [];
-  readonly #sources: Source[] = [];
-  readonly #offsets: number[] = [];
-  #indexes: Map<string | number, number> | null = null;
-
-  add(key: string | number, mark: Mark): void {
-    this.#indexes?.set(key, this.#keys.length);
-    this.#keys.push(key);
-    this.#sources.push(mark.source);
-    this.#offsets.push(mark.keyOffset, mark.valueOffset);
-  }
-
-  get(key: string | number): Mark | undefined {
-    const index = this.#indexOf(key);
-    const source = this.#sources[index];
-    if (source === undefined) return undefined;
-    const [keyOffset = 0, valueOffset = 0] = this.#offsets.slice(2 * index, 2 * index + 2);
-    return { source, keyOffset, valueOffset };
-  }
-
-  #indexOf(key: string | number): number {
-    if (this.#keys.length <= 16) return this.#keys.lastIndexOf(key);
-    this.#indexes ??= new Map(this.#keys.map((one, index) => [one, index]));
-    return this.#indexes.get(key) ?? -1;
-  }
-}
+/** What is kept of a mark: key, source, keyOffset, valueOffset, one after the other. */
+type FlatMarks = (string | number | Source)[];
+const FLAT_LENGTH = 4;
+/** From here on a list of marks gets an index. */
+const INDEXED_FROM = 16 * FLAT_LENGTH;
 
 /** Remembers for every map and list where each of its entries stands. */
 export class Marks {
-  // No WeakMap: with this many entries it costs the collector a second.
-  #lists = new Map<object, MarkList>();
+  // Flat, and no WeakMap: a large configuration has a hundred thousand marks, and the collector
+  // would take longer over them than the reader over the text.
+  #lists = new Map<object, FlatMarks>();
+  #indexes = new Map<object, Map<string | number, number>>();
 
-  set(container: object, key: string | number, mark: Mark): void {
-    let list = this.#lists.get(container);
-    if (list === undefined) {
-      list = new MarkList();
-      this.#lists.set(container, list);
+  set(
+    container: object,
+    key: string | number,
+    source: Source,
+    keyOffset: number,
+    valueOffset: number,
+  ): void {
+    const list = this.#lists.get(container);
+    if (list === undefined) this.#lists.set(container, [key, source, keyOffset, valueOffset]);
+    else {
+      this.#indexes.get(container)?.set(key, list.length);
+      list.push(key, source, keyOffset, valueOffset);
     }
-    list.add(key, mark);
   }
 
   get(container: object, key: string | number): Mark | undefined {
-    return this.#lists.get(container)?.get(key);
+    const list = this.#lists.get(container);
+    if (list === undefined) return undefined;
+    const at =
+      list.length < INDEXED_FROM ? search(list, key) : this.#index(container, list).get(key);
+    if (at === undefined) return undefined;
+    const [, source, keyOffset, valueOffset] = list.slice(at, at + FLAT_LENGTH);
+    return {
+      source: source as Source,
+      keyOffset: keyOffset as number,
+      valueOffset: valueOffset as number,
+    };
+  }
+
+  #index(container: object, list: FlatMarks): Map<string | number, number> {
+    let index = this.#indexes.get(container);
+    if (index === undefined) {
+      index = new Map();
+      for (let at = 0; at < list.length; at += FLAT_LENGTH) {
+        index.set(list[at] as string | number, at);
+      }
+      this.#indexes.set(container, index);
+    }
+    return index;
   }
 
   copy(from: object, to: object, key: string): void {
     const mark = this.get(from, key);
-    if (mark !== undefined) this.set(to, key, mark);
+    if (mark !== undefined) this.set(to, key, mark.source, mark.keyOffset, mark.valueOffset);
   }
 
   /** The mark of the entry that a path leads to, or of the nearest entry above it that exists. */
@@ -107,4 +114,9 @@ export class Marks {
     }
     return { mark, exact: true };
   }
+}
+
+function search(list: FlatMarks, key: string | number): number | undefined {
+  for (let at = 0; at < list.length; at += FLAT_LENGTH) if (list[at] === key) return at;
+  return undefined;
 }

@@ -60,8 +60,7 @@ class InlineReader {
       if (name === '__proto__' || Object.hasOwn(map, name)) throw new GaveUp();
       this.offset += 1;
       this.#skipSpaces();
-      const mark = { source: this.source, keyOffset, valueOffset: this.offset };
-      this.marks.set(map, name, mark);
+      this.marks.set(map, name, this.source, keyOffset, this.offset);
       map[name] = this.read(depth + 1);
       this.#separate('}');
     }
@@ -72,8 +71,7 @@ class InlineReader {
     const list: unknown[] = [];
     this.#open();
     while (!this.#closes(']')) {
-      const mark = { source: this.source, keyOffset: this.offset, valueOffset: this.offset };
-      this.marks.set(list, list.length, mark);
+      this.marks.set(list, list.length, this.source, this.offset, this.offset);
       list.push(this.read(depth + 1));
       this.#separate(']');
     }

@@ -48,7 +48,7 @@ class BlockReader {
       let start = line.start + 1;
       while (this.source.text[start] === ' ') start += 1;
       if (start >= line.end || this.source.text[start] === '#') throw new GaveUp();
-      this.marks.set(list, list.length, this.#mark(start, start));
+      this.marks.set(list, list.length, this.source, start, start);
       // `- key: value`: the rest of the line is the first line of a block that is indented more.
       const isBlock = isItem(this.source.text, start) || this.#keyEnd(start) !== null;
       if (isBlock) {
@@ -77,7 +77,7 @@ class BlockReader {
       if (isEmpty) {
         map[name] = this.#nested(map, name, line.start, indent, depth);
       } else {
-        this.marks.set(map, name, this.#mark(line.start, start));
+        this.marks.set(map, name, this.source, line.start, start);
         map[name] = this.#inline(start, line, depth);
         this.#expectDedent(indent);
       }
@@ -90,10 +90,10 @@ class BlockReader {
     const line = this.lines.peek();
     const isList = line?.indent === indent && isItem(this.source.text, line.start);
     if (line === null || (line.indent <= indent && !isList)) {
-      this.marks.set(map, name, this.#mark(keyOffset, keyOffset));
+      this.marks.set(map, name, this.source, keyOffset, keyOffset);
       return null;
     }
-    this.marks.set(map, name, this.#mark(keyOffset, line.start));
+    this.marks.set(map, name, this.source, keyOffset, line.start);
     return this.readBlock(line.indent, depth + 1);
   }
 
@@ -117,10 +117,6 @@ class BlockReader {
   #keyEnd(start: number): number | null {
     BLOCK_KEY.lastIndex = start;
     return BLOCK_KEY.test(this.source.text) ? BLOCK_KEY.lastIndex - 1 : null;
-  }
-
-  #mark(keyOffset: number, valueOffset: number) {
-    return { source: this.source, keyOffset, valueOffset };
   }
 }
 

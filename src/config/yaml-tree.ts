@@ -41,7 +41,7 @@ export function readAnyYaml(source: Source, marks: Marks): YamlResult {
       logLevel: 'error',
     });
     const faults = [...document.errors, ...document.warnings];
-    if (faults.length > 0) return { ok: false, problems: faults.map(describeFault) };
+    if (faults.length > 0) return { ok: false, problems: describeFaults(faults) };
     const reader = new TreeReader(source, marks);
     const value = reader.read(document.contents, 0);
     return reader.problems.length > 0
@@ -53,12 +53,14 @@ export function readAnyYaml(source: Source, marks: Marks): YamlResult {
   }
 }
 
-function describeFault(fault: YAMLError): YamlProblem {
-  let { message } = fault;
-  if (fault.code === 'MULTIPLE_DOCS') message = 'only one YAML document is allowed';
-  // The parser runs out of stack and takes that for a fault of the text.
-  if (message.includes('call stack')) message = TOO_DEEP;
-  return { message: `YAML: ${message.replaceAll('\n', ' ')}`, offset: fault.pos[0] };
+function describeFaults(faults: readonly YAMLError[]): YamlProblem[] {
+  // The parser runs out of stack and takes that for a fault of the text, several times.
+  const tooDeep = faults.find(({ message }) => message.includes('call stack'));
+  if (tooDeep !== undefined) return [{ message: `YAML: ${TOO_DEEP}`, offset: tooDeep.pos[0] }];
+  return faults.map(({ code, message, pos }) => {
+    const text = code === 'MULTIPLE_DOCS' ? 'only one YAML document is allowed' : message;
+    return { message: `YAML: ${text.replaceAll('\n', ' ')}`, offset: pos[0] };
+  });
 }
 
 class TreeReader {
@@ -81,7 +83,8 @@ class TreeReader {
       return this.#fail(`${TOO_DEEP}, or aliases repeat too much`, node);
     }
     const { anchor, tag } = node as { anchor?: string; tag?: string };
-    if (tag !== undefined && !CORE_TAG.test(tag)) return this.#fail(`the tag ${tag} is not supported`, node);
+    if (tag !== undefined && !CORE_TAG.test(tag))
+      return this.#fail(`the tag ${tag} is not supported`, node);
     if (anchor !== undefined) this.#anchors.set(anchor, node);
     if (isScalar(node)) return scalarValue(node);
     this.#open.add(node);
@@ -107,7 +110,7 @@ class TreeReader {
     const list: unknown[] = [];
     for (const [index, item] of items.entries()) {
       const offset = offsetOf(item);
-      this.marks.set(list, index, { source: this.source, keyOffset: offset, valueOffset: offset });
+      this.marks.set(list, index, this.source, offset, offset);
       list.push(this.read(item, depth + 1));
     }
     return list;
@@ -130,7 +133,7 @@ class TreeReader {
         continue;
       }
       const valueOffset = isAbsent(value) ? keyOffset : offsetOf(value);
-      this.marks.set(map, name, { source: this.source, keyOffset, valueOffset });
+      this.marks.set(map, name, this.source, keyOffset, valueOffset);
       map[name] = this.read(value, depth + 1);
     }
     return map;

@@ -56,6 +56,8 @@ export interface EngineHost {
    * `AbortError`), after the resolution it does nothing.
    */
   acquire(demand: Demand, signal?: AbortSignal): Promise<Use>;
+  /** As `acquire`, where the lease is in hand: without a promise; null: it has to be waited for. Throws a `Refusal`. */
+  tryAcquire(demand: Demand): Use | null;
   /** Hands an accepted connection over to a process of a `stdio` service; the fd is closed either way. Rejects with a `Refusal`. */
   handOver(demand: Demand, fd: number): Promise<void>;
   /** One line of the access log. */
@@ -77,12 +79,23 @@ export interface Use {
    * first listener: it is paused).
    */
   dial(): Promise<Socket>;
+  /** For engines that work on descriptors: a socket for one connection, the caller's; null: it has to be waited for. */
+  takeSocket(): UpstreamSocket | null;
+  /** As `takeSocket`, waiting. Rejects with a `Refusal`. */
+  awaitSocket(): Promise<UpstreamSocket>;
   /** A connection that moved no byte for `idle.quietMs` holds nothing awake: until `resume`. */
   setQuiet(): void;
   /** Back from quiet, waking the instance where it was frozen; rejects with a `Refusal` when it is gone. */
   resume(): Promise<void>;
   /** The use is over. Idempotent. */
   end(): void;
+}
+
+/** A non-blocking socket that leads to an upstream. */
+export interface UpstreamSocket {
+  readonly fd: number;
+  /** Where it is to be connected to; null: it is connected. */
+  readonly target: { readonly host: string; readonly port: number } | null;
 }
 
 export interface RouteMatch {

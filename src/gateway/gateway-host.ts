@@ -13,6 +13,7 @@ import type {
   EngineHost,
   RefusalEntry,
   RouteTable,
+  UpstreamSocket,
   Use,
 } from './engine.js';
 import { buildRouteTable } from './route-table.js';
@@ -169,8 +170,29 @@ export class GatewayHost implements EngineHost {
     return door && !door.isAllowed(sourceIp) ? 'access-denied' : null;
   }
 
+  tryAcquire(demand: Demand): Use | null {
+    const desk = this.#deskOf(demand);
+    const { grant } = desk.lease;
+    if (!grant) return null;
+    const leave = this.#enter(desk, demand);
+    desk.lease.tryUse();
+    return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
+  }
+
   async acquire(demand: Demand, signal?: AbortSignal): Promise<Use> {
     const desk = this.#deskOf(demand);
+    const leave = this.#enter(desk, demand);
+    try {
+      const grant = desk.lease.tryUse() ?? (await this.#hold(desk, demand, signal));
+      return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /** Counts somebody in, or throws a `Refusal`; the function returned counts them out, once. */
+  #enter(desk: Desk, demand: Demand): () => void {
     const sourceIp = ipOf(demand.source);
     desk.gate.enter(sourceIp, performance.now());
     let isIn = true;
@@ -184,13 +206,7 @@ export class GatewayHost implements EngineHost {
       desk.requestsInFlight += 1;
       desk.requestsTotal += 1;
     }
-    try {
-      const grant = desk.lease.tryUse() ?? (await this.#hold(desk, demand, signal));
-      return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
-    } catch (error) {
-      leave();
-      throw error;
-    }
+    return leave;
   }
 
   #deskOf(demand: Demand): Desk {
@@ -294,6 +310,20 @@ class LeasedUse implements Use {
     const { sockets, lease } = this.desk;
     if (!sockets || lease.grant?.instance !== this.instance) throw this.#gone();
     return sockets.dial(this.demand);
+  }
+
+  takeSocket(): UpstreamSocket | null {
+    return this.#isCurrent ? (this.desk.sockets?.take(this.demand) ?? null) : null;
+  }
+
+  async awaitSocket(): Promise<UpstreamSocket> {
+    const { sockets } = this.desk;
+    if (!sockets || !this.#isCurrent) throw this.#gone();
+    return sockets.awaitSocket(this.demand);
+  }
+
+  get #isCurrent(): boolean {
+    return this.desk.lease.grant?.instance === this.instance;
   }
 
   setQuiet(): void {

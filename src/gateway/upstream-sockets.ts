@@ -3,7 +3,7 @@ import type { DialPlan } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
 import { errnoName } from '../sys/libc.js';
-import type { Demand } from './engine.js';
+import type { Demand, UpstreamSocket } from './engine.js';
 import type { SupervisorLink } from './supervisor-link.js';
 
 /** Handed-in sockets that are ordered at once: the first time, later, and at most (for many who wait). */
@@ -54,6 +54,42 @@ export class UpstreamSockets {
       if (dialed instanceof Socket) return dialed;
       if (this.#isClosed || !RETRIED.has(dialed) || performance.now() > untilMs) {
         throw new Refusal('upstream-unreachable', null, dialed);
+      }
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+
+  /** A socket for the demand's upstream, if one is in hand. */
+  take({ upstream }: Demand): UpstreamSocket | null {
+    if (upstream === 0 && this.#firstConnectionFd !== null) {
+      const fd = this.#firstConnectionFd;
+      this.#firstConnectionFd = null;
+      return { fd, target: null };
+    }
+    const plan = this.plans[upstream];
+    const pool = this.#pools.get(upstream);
+    if (plan?.kind !== 'inet' || !pool) return null;
+    const fd = pool.fds.pop();
+    if (pool.fds.length < pool.batch / 4) pool.order ??= this.#order(upstream, pool);
+    return fd === undefined ? null : { fd, target: plan };
+  }
+
+  /** As `take`, waiting for the supervisor. Rejects with a `Refusal`. */
+  async awaitSocket(demand: Demand): Promise<UpstreamSocket> {
+    const inHand = this.take(demand);
+    if (inHand) return inHand;
+    const plan = this.plans[demand.upstream];
+    if (plan?.kind === 'inet') {
+      const fd = await this.#take(demand.upstream);
+      if (fd !== null) return { fd, target: plan };
+      throw new Refusal('upstream-unreachable', null, 'the instance is gone');
+    }
+    const untilMs = performance.now() + RETRY_FOR_MS;
+    for (let delayMs = RETRY_FIRST_MS; ; delayMs *= 2) {
+      const { fd, errno } = await this.link.dial(this.service, this.instance, demand);
+      if (fd !== null) return { fd, target: null };
+      if (this.#isClosed || !RETRIED.has(errnoName(errno)) || performance.now() > untilMs) {
+        throw new Refusal('upstream-unreachable', null, errnoName(errno));
       }
       await new Promise((resolve) => setTimeout(resolve, delayMs));
     }

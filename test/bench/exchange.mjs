@@ -1,5 +1,7 @@
 import net from 'node:net';
 
+const PATIENCE_MS = 30_000;
+
 /**
  * Sends a request and resolves when `isComplete` holds for what came back; rejects when the
  * connection ends before. The socket stays open.
@@ -26,6 +28,7 @@ function exchange(socket, request, isComplete) {
 function connect(port) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+    socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
     socket.once('error', reject);
     socket.once('connect', () => resolve(socket.off('error', reject)));
   });

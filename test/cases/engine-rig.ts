@@ -13,11 +13,7 @@ import type {
   Use,
 } from '../../src/gateway/engine.js';
 import { buildRouteTable } from '../../src/gateway/route-table.js';
-import type {
-  GatewayConfig,
-  GatewayListener,
-  GatewayRoute,
-} from '../../src/ipc/gateway-config.js';
+import type { GatewayConfig, GatewayListener, GatewayRoute } from '../../src/ipc/gateway-config.js';
 import { Refusal } from '../../src/ipc/refusals.js';
 import { listenOn, localAddress } from '../../src/sys/sockets.js';
 import { waitFor } from '../support/wait-for.js';

@@ -24,7 +24,7 @@ export function smugglingCases(createEngine: EngineFactory): void {
     await client.send(bytes);
     if (typeof expected === 'number') {
       const text = (await client.readToEnd()).toString();
-      expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${expected} [^]*Connection: close`));
+      expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${expected} [sS]*Connection: close`));
       expect(text).not.toContain('served');
       expect(completed).toEqual([]);
     } else {
@@ -42,11 +42,7 @@ export function smugglingCases(createEngine: EngineFactory): void {
     const good = 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n';
     await client.send(`${good}${good}GET / HTTP/1.1\r\nHost : a.example\r\n\r\n${good}`);
     const text = (await client.readToEnd()).toString();
-    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual([
-      'HTTP/1.1 200',
-      'HTTP/1.1 200',
-      'HTTP/1.1 400',
-    ]);
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 400']);
     expect(text.endsWith('The request cannot be read in one way only.\n')).toBe(true);
   });
 }

@@ -12,7 +12,11 @@ const BULK_BYTES = 64 * 1024 * 1024;
 
 /** What users of `tcp` listeners notice. */
 export function tcpCases(createEngine: EngineFactory): void {
-  const createRig = (target: number, service: Partial<ServiceSpec> = {}, spec: Partial<RigSpec> = {}) =>
+  const createRig = (
+    target: number,
+    service: Partial<ServiceSpec> = {},
+    spec: Partial<RigSpec> = {},
+  ) =>
     new Rig(createEngine, {
       listeners: [{ name: 'db', protocol: 'tcp' }],
       services: [{ name: 'postgres', routes: [{ listener: 'db' }], target, ...service }],
@@ -190,8 +194,16 @@ export function tcpCases(createEngine: EngineFactory): void {
     await using rig = new Rig(createEngine, {
       listeners: [{ name: 'all', protocol: 'tcp', host: '::' }],
       services: [
-        { name: 'one', routes: [{ destination: { cidr: '127.0.0.2/32', port: null } }], target: one.port },
-        { name: 'two', routes: [{ destination: { cidr: '127.0.0.3/32', port: null } }], target: two.port },
+        {
+          name: 'one',
+          routes: [{ destination: { cidr: '127.0.0.2/32', port: null } }],
+          target: one.port,
+        },
+        {
+          name: 'two',
+          routes: [{ destination: { cidr: '127.0.0.3/32', port: null } }],
+          target: two.port,
+        },
       ],
     });
     for (const [host, answer] of [

@@ -61,8 +61,12 @@ test('certificates that are missing, broken or not of their key', () => {
     for (const name of ['a', 'b']) makeCertificate(directory, name);
     expect(check(directory)).toEqual([
       'main.yaml:7:29: listeners.s.certificates[1].key: b.key is not the key of a.pem',
-      expect.stringMatching(/^main\.yaml:8:17: .*\[2\]\.cert: cannot use a\.key as a certificate: /),
-      expect.stringMatching(/^main\.yaml:9:29: .*\[3\]\.key: cannot use gone\.key as a private key: ENOENT/),
+      expect.stringMatching(
+        /^main\.yaml:8:17: .*\[2\]\.cert: cannot use a\.key as a certificate: /,
+      ),
+      expect.stringMatching(
+        /^main\.yaml:9:29: .*\[3\]\.key: cannot use gone\.key as a private key: ENOENT/,
+      ),
     ]);
   });
 });
@@ -93,18 +97,21 @@ test('a user of another name with the id 0 is root too', () => {
 });
 
 test('a command is found as a shell would find it', () => {
-  withFiles({ 'bin/tool': '#!/bin/sh', 'bin/plain': '', 'sub/bin/tool': '#!/bin/sh' }, (directory) => {
-    for (const file of ['bin/tool', 'sub/bin/tool']) chmodSync(join(directory, file), 0o755);
-    mkdirSync(join(directory, 'sub/folder'));
-    const bin = join(directory, 'bin');
-    const sub = join(directory, 'sub');
-    expect(findCommand('tool', `/nowhere:${bin}`, null)).toBe(join(bin, 'tool'));
-    expect(findCommand('tool', 'bin', sub)).toBe(join(sub, 'bin/tool'));
-    expect(findCommand('./bin/tool', '', sub)).toBe(join(sub, 'bin/tool'));
-    expect(findCommand('../bin/tool', '', sub)).toBe(join(bin, 'tool'));
-    expect(findCommand(join(bin, 'tool'), '', null)).toBe(join(bin, 'tool'));
-    expect(findCommand('plain', bin, null)).toBeNull();
-    expect(findCommand('./folder', bin, sub)).toBeNull();
-    expect(findCommand('', bin, null)).toBeNull();
-  });
+  withFiles(
+    { 'bin/tool': '#!/bin/sh', 'bin/plain': '', 'sub/bin/tool': '#!/bin/sh' },
+    (directory) => {
+      for (const file of ['bin/tool', 'sub/bin/tool']) chmodSync(join(directory, file), 0o755);
+      mkdirSync(join(directory, 'sub/folder'));
+      const bin = join(directory, 'bin');
+      const sub = join(directory, 'sub');
+      expect(findCommand('tool', `/nowhere:${bin}`, null)).toBe(join(bin, 'tool'));
+      expect(findCommand('tool', 'bin', sub)).toBe(join(sub, 'bin/tool'));
+      expect(findCommand('./bin/tool', '', sub)).toBe(join(sub, 'bin/tool'));
+      expect(findCommand('../bin/tool', '', sub)).toBe(join(bin, 'tool'));
+      expect(findCommand(join(bin, 'tool'), '', null)).toBe(join(bin, 'tool'));
+      expect(findCommand('plain', bin, null)).toBeNull();
+      expect(findCommand('./folder', bin, sub)).toBeNull();
+      expect(findCommand('', bin, null)).toBeNull();
+    },
+  );
 });

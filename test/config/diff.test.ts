@@ -15,7 +15,9 @@ function diff(from: string, to: string): unknown {
   const result = diffConfigs(configOf(loadText(from)), configOf(loadText(to)));
   return JSON.parse(
     JSON.stringify(result, (_key, value: unknown) =>
-      typeof value === 'object' && value !== null && Object.keys(value).length === 0 ? undefined : value,
+      typeof value === 'object' && value !== null && Object.keys(value).length === 0
+        ? undefined
+        : value,
     ),
   );
 }
@@ -44,13 +46,19 @@ test.each([
   ['http }', 'http, redirect: https }', { listeners: { settingsChanged: ['web'] } }],
   ['http }', 'http, access: { allow: [] } }', { listeners: { settingsChanged: ['web'] } }],
   ['listeners:', 'log: { level: debug }\nlisteners:', { topLevel: ['log'] }],
-  ['listeners:', 'gateways: { main: { threads: 2 } }\nlisteners:', { gateways: { changed: ['main'] } }],
+  [
+    'listeners:',
+    'gateways: { main: { threads: 2 } }\nlisteners:',
+    { gateways: { changed: ['main'] } },
+  ],
 ])('%s → %s', (from, to, expected) => {
   expect(diff(BASE, BASE.replace(from, to))).toEqual({ ...NOTHING, ...expected });
 });
 
 test('what came and what went', () => {
-  const other = BASE.replace('  a: {', '  c: {').replace('  db: {', '  sql: {').replace('listener: db', 'listener: sql');
+  const other = BASE.replace('  a: {', '  c: {')
+    .replace('  db: {', '  sql: {')
+    .replace('listener: db', 'listener: sql');
   expect(diff(BASE, other)).toMatchObject({
     listeners: { added: ['sql'], removed: ['db'] },
     services: { added: ['c'], removed: ['a'], routesChanged: ['b'] },

@@ -36,7 +36,10 @@ test('files that include each other are an error', () => {
 });
 
 test('an included file that is missing or holds a key of the main file is an error', () => {
-  const files = { 'main.yaml': 'include:\n  - gone.yaml\n  - a.yaml\n', 'a.yaml': 'servics: {}\nlog: {}' };
+  const files = {
+    'main.yaml': 'include:\n  - gone.yaml\n  - a.yaml\n',
+    'a.yaml': 'servics: {}\nlog: {}',
+  };
   expect(problemLines(loadFiles(files))).toEqual([
     'a.yaml:1:1: servics: an included file may not hold this key; did you mean "services"?',
     'a.yaml:2:1: log: an included file may not hold this key',

@@ -41,7 +41,10 @@ listeners:
   web: { address: "127.0.0.1:0", protocol: http }
   db: { address: "127.0.0.1:0", protocol: tcp }
 `;
-  const gateways = configOf(loadText(yaml)).gateways.map(({ name, listeners }) => [name, listeners]);
+  const gateways = configOf(loadText(yaml)).gateways.map(({ name, listeners }) => [
+    name,
+    listeners,
+  ]);
   expect(gateways).toEqual([
     ['first', ['web']],
     ['rest', ['db']],
@@ -110,13 +113,20 @@ test('names are compared without case, port and trailing dot, and IDN as punycod
   ]);
 });
 
-test.each(['*', 'a.*.example', '*a.example', 'a..b', '-a.example', 'a b', '[::1', '.', 'x'.repeat(64)])(
-  'the host "%s" is refused',
-  (host) => {
-    const yaml = MINIMAL.replace('{ listener: web }', `{ host: "${host}" }`);
-    expect(problemLines(loadText(yaml))).toHaveLength(1);
-  },
-);
+test.each([
+  '*',
+  'a.*.example',
+  '*a.example',
+  'a..b',
+  '-a.example',
+  'a b',
+  '[::1',
+  '.',
+  'x'.repeat(64),
+])('the host "%s" is refused', (host) => {
+  const yaml = MINIMAL.replace('{ listener: web }', `{ host: "${host}" }`);
+  expect(problemLines(loadText(yaml))).toHaveLength(1);
+});
 
 test.each([
   ['10.0.0.1', '10.0.0.1/32', null],
@@ -133,7 +143,8 @@ test.each([
 });
 
 test('routes with an upstream of their own share a list without repetitions', () => {
-  const routes = '{ host: a }, { host: b, upstream: tcp:2 }, { host: c, upstream: "tcp:127.0.0.1:2" }';
+  const routes =
+    '{ host: a }, { host: b, upstream: tcp:2 }, { host: c, upstream: "tcp:127.0.0.1:2" }';
   const [service] = configOf(loadText(MINIMAL.replace('{ listener: web }', routes))).services;
   expect(service?.upstreams).toHaveLength(2);
   expect(service?.routes.map(({ upstream }) => upstream)).toEqual([0, 1, 1]);

@@ -197,7 +197,11 @@ test('what is of no use is a warning', () => {
 test.each([
   ['an exact name and a wildcard', '{ host: a.example.com }', '{ host: "*.example.com" }'],
   ['a block and an address in it', '{ destination: 127.0.0.0/8 }', '{ destination: 127.0.0.1 }'],
-  ['an address and one port of it', '{ destination: 127.0.0.1 }', '{ destination: "127.0.0.1:80" }'],
+  [
+    'an address and one port of it',
+    '{ destination: 127.0.0.1 }',
+    '{ destination: "127.0.0.1:80" }',
+  ],
   ['everywhere and one listener', '{ host: a.b }', '{ host: a.b, listener: web }'],
   ['a host and a server name', '{ host: a.b }', '{ sni: a.b }'],
 ])('%s is no tie', (_title, first, second) => {

@@ -32,13 +32,16 @@ test('any one misspelt key is exactly one problem, with its line and column', ()
   const typo = fc.tuple(fc.constantFrom(...KEYS), fc.nat(), fc.constantFrom('q', 'xx', 'z9'));
   fc.assert(
     fc.property(typo, ([{ index, offset, key }, at, extra]) => {
-      const misspelt = key.slice(0, at % (key.length + 1)) + extra + key.slice(at % (key.length + 1));
+      const misspelt =
+        key.slice(0, at % (key.length + 1)) + extra + key.slice(at % (key.length + 1));
       const line = LINES[index] ?? '';
       const changed = line.slice(0, offset) + misspelt + line.slice(offset + key.length);
       const problems = problemLines(loadText(LINES.with(index, changed).join('\n')));
       expect(problems).toHaveLength(1);
       expect(problems[0]).toMatch(
-        new RegExp(`^main\\.yaml:${index + 1}:${offset + 1}: (?:[^ ]*\\.)?${misspelt}: unknown key`),
+        new RegExp(
+          `^main\\.yaml:${index + 1}:${offset + 1}: (?:[^ ]*\\.)?${misspelt}: unknown key`,
+        ),
       );
     }),
     { numRuns: 200 },

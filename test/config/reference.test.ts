@@ -48,4 +48,3 @@ test('editors can complete keys: the JSON Schema describes them and refuses othe
   expect(services.additionalProperties).toBe(false);
   expect(JSON.stringify(schema)).not.toMatch(/shownDefault|"reload"|"form"/);
 });
-

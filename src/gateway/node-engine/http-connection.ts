@@ -45,6 +45,7 @@ export class HttpConnection extends Duplex {
   #isBodyAwaited = false;
   #isFull = false;
   #isClientEnded = false;
+  #isPatient = false;
   #isLeft = false;
   #progressMs = performance.now();
   #headMs: number | null = null;
@@ -88,7 +89,6 @@ export class HttpConnection extends Duplex {
     if (this.#framing.isHeld) this.#framing.continueHttp();
     this.#progressMs = performance.now();
     this.#advance();
-    if (this.#isClientEnded && this.isIdle) this.close();
   }
 
   /** The request's body is wanted: from here on its bytes must keep coming. */
@@ -202,11 +202,9 @@ export class HttpConnection extends Duplex {
   };
 
   readonly #onEnd = (): void => {
-    const isSoon = performance.now() - this.#progressMs < HALF_CLOSE_MS;
-    const isPatient = this.head !== null && (isSoon || !this.head.keepAlive);
     this.#isClientEnded = true;
-    if (this.head === null && this.#isAllRead) this.close();
-    else if (!this.#isRequestEnded || !isPatient) this.destroy();
+    this.#isPatient = performance.now() - this.#progressMs < HALF_CLOSE_MS;
+    this.#judgeEnd();
   };
 
   readonly #onClose = (): void => {
@@ -269,6 +267,18 @@ export class HttpConnection extends Duplex {
     }
     if (this.head !== null || this.#framing.isBetweenRequests) this.#headMs = null;
     else this.#headMs ??= performance.now();
+    if (this.#isClientEnded) this.#judgeEnd();
+  }
+
+  /** The client sends no more. Whether it left or waits for an answer, only time can tell. */
+  #judgeEnd(): void {
+    if (this.#isLeft || this.#isFull) return;
+    if (this.head === null) {
+      if (this.#isAllRead) this.close();
+    } else {
+      const waits = this.#isPatient || !this.head.keepAlive;
+      if (!this.#isRequestEnded || !waits) this.destroy();
+    }
   }
 
   #checkTime(nowMs: number): void {

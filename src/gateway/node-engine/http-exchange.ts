@@ -34,7 +34,7 @@ export class HttpExchange implements ExchangeParts {
   match: RouteMatch | null = null;
   /** The answer's end is where the connection closes. */
   isDelimitedByClose = false;
-  #isRefused = false;
+  isRefused = false;
   #isLogged = false;
   readonly #bytesInBefore: number;
   readonly #bytesOutBefore: number;
@@ -49,7 +49,9 @@ export class HttpExchange implements ExchangeParts {
     this.#bytesInBefore = parts.connection.bytesIn - parts.head.rawBytes.length;
     this.#bytesOutBefore = parts.connection.bytesOut;
     this.response.once('finish', () => this.connection.finishRequest());
-    this.response.once('close', () => this.abort.abort());
+    this.response.once('close', () => {
+      if (!this.response.writableFinished) this.abort.abort();
+    });
   }
 
   /** The connection can't go on: it was the last request, or its body is still to come. */
@@ -60,8 +62,8 @@ export class HttpExchange implements ExchangeParts {
 
   /** Answers with a refusal; where the answer has begun, breaks it off. */
   refuse(refusal: Refusal): void {
-    if (this.#isRefused) return;
-    this.#isRefused = true;
+    if (this.isRefused) return;
+    this.isRefused = true;
     const service = this.match?.service ?? null;
     noteRefusal(this.context, this.client, refusal.code, service, refusal.detail);
     if (this.response.headersSent) this.breakOff();
@@ -71,8 +73,8 @@ export class HttpExchange implements ExchangeParts {
 
   /** What the client sends within this request can't be read in one way only, or comes too late. */
   refuseFraming(refusal: HttpRefusal): void {
-    if (this.#isRefused) return;
-    this.#isRefused = true;
+    if (this.isRefused) return;
+    this.isRefused = true;
     const service = this.match?.service ?? null;
     noteRefusal(this.context, this.client, codeOfFraming(refusal), service, refusal.reason);
     if (this.response.headersSent) this.breakOff();
@@ -92,7 +94,7 @@ export class HttpExchange implements ExchangeParts {
     readonly bytesOut: number;
     readonly status: number;
   }): void {
-    if (this.#isLogged || this.#isRefused || this.match === null) return;
+    if (this.#isLogged || this.isRefused || this.match === null) return;
     this.#isLogged = true;
     const { client, head, response, connection } = this;
     const isAnswered = moved !== undefined || response.headersSent;

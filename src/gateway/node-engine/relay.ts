@@ -120,10 +120,13 @@ class Direction {
       if (relay.noteActivity()) this.#forward(chunk);
       else relay.defer(() => this.#forward(chunk));
     });
-    source.once('end', () => {
+    const onEnd = (): void => {
       if (relay.noteActivity()) this.#forwardEnd();
       else relay.defer(() => this.#forwardEnd());
-    });
+    };
+    // A paused socket with nothing to read says so all the same.
+    if (source.readableEnded) process.nextTick(onEnd);
+    else source.once('end', onEnd);
     sink.on('drain', () => {
       this.#isFull = false;
       this.#flowIfPossible();

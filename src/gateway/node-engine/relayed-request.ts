@@ -35,13 +35,14 @@ export class RelayedRequest {
     private readonly use: Use,
     private readonly pool: UpstreamPool,
   ) {
-    const { request, head, abort, response } = exchange;
+    const { request, head, abort, response, connection } = exchange;
     if (head.framing.kind === 'chunked') {
       // Before http-proxy's own listener, which ends the upstream's request.
       request.once('end', () => this.#current?.addTrailers(trailersOf(request)));
     }
     abort.signal.addEventListener('abort', () => this.#abandon());
     response.once('close', () => this.#closePart());
+    connection.once('close', this.#onConnectionClose);
   }
 
   send(): void {
@@ -158,9 +159,15 @@ export class RelayedRequest {
     );
   }
 
+  /** The client left, or was refused. */
   #abandon(): void {
-    if (!this.#isUpgraded && !this.exchange.response.writableFinished) this.#current?.destroy();
+    const { response, isRefused } = this.exchange;
+    if (!this.#isUpgraded && (isRefused || !response.writableFinished)) this.#current?.destroy();
   }
+
+  readonly #onConnectionClose = (): void => {
+    if (!this.#isUpgraded) this.#current?.destroy();
+  };
 
   /** The use ends when the client has the answer and the upstream the request. */
   #closePart(): void {
@@ -169,6 +176,7 @@ export class RelayedRequest {
   }
 
   #release(): void {
+    this.exchange.connection.off('close', this.#onConnectionClose);
     this.use.end();
     this.exchange.logAccess();
   }

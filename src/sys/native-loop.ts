@@ -1,0 +1,94 @@
+import { Epoll } from './epoll.js';
+import { exitNow } from './libc.js';
+
+export interface EventHandler {
+  onEvents(events: number): void;
+}
+
+/** While something counts time (a lease lingers, somebody is held) timers are looked at that often, in milliseconds. */
+const BUSY_LOOK_MS = 5;
+const IDLE_LOOK_MS = 200;
+
+/**
+ * A thread's own event loop on epoll(7): it sleeps in the kernel, handles a batch, and sleeps again,
+ * without a turn of Node's loop in between. Promises, timers and messages need such a turn: whoever
+ * starts one calls `needTurn`.
+ */
+export class NativeLoop {
+  readonly #epoll = new Epoll();
+  readonly #handlers: Array<EventHandler | undefined> = [];
+  readonly #tags: number[] = [];
+  #lastTag = 0;
+  #needsTurn = false;
+  #ready: Array<() => void> = [];
+  /** Whether timers matter now. */
+  isTiming: () => boolean = () => true;
+
+  add(fd: number, events: number, handler: EventHandler): void {
+    this.#lastTag = (this.#lastTag + 1) | 0;
+    this.#handlers[fd] = handler;
+    this.#tags[fd] = this.#lastTag;
+    this.#epoll.add(fd, events, this.#lastTag);
+  }
+
+  modify(fd: number, events: number): void {
+    this.#epoll.modify(fd, events, this.#tags[fd] as number);
+  }
+
+  /** Forgets a descriptor that is about to be closed. */
+  forget(fd: number): void {
+    this.#handlers[fd] = undefined;
+    this.#tags[fd] = 0;
+  }
+
+  /** Forgets a descriptor whose open file lives on elsewhere. */
+  remove(fd: number): void {
+    this.#epoll.remove(fd);
+    this.forget(fd);
+  }
+
+  /** Something that only Node's loop does (a promise, a timer) has been started. */
+  needTurn(): void {
+    this.#needsTurn = true;
+  }
+
+  /** Runs `act` after the events of this batch: for work that was cut off to let others have their turn. */
+  soon(act: () => void): void {
+    this.#ready.push(act);
+  }
+
+  /** Runs for ever. A bug in a handler ends the process: half a gateway would be worse than none. */
+  run(onBug: (error: unknown) => void): void {
+    const turn = () => {
+      try {
+        this.#handleUntilTurn();
+      } catch (error) {
+        onBug(error);
+        exitNow(70);
+      }
+      setImmediate(turn);
+    };
+    setImmediate(turn);
+  }
+
+  #handleUntilTurn(): void {
+    this.#needsTurn = false;
+    do {
+      const count = this.#epoll.wait(this.#ready.length > 0 ? 0 : this.isTiming() ? BUSY_LOOK_MS : IDLE_LOOK_MS);
+      for (let index = 0; index < count; index += 1) this.#dispatch(index);
+      if (this.#ready.length > 0) this.#runReady();
+      if (count <= 0) return;
+    } while (!this.#needsTurn);
+  }
+
+  #dispatch(index: number): void {
+    const fd = this.#epoll.fdAt(index);
+    if (this.#tags[fd] === this.#epoll.tagAt(index)) this.#handlers[fd]?.onEvents(this.#epoll.eventsAt(index));
+  }
+
+  #runReady(): void {
+    const ready = this.#ready;
+    this.#ready = [];
+    for (const act of ready) act();
+  }
+}

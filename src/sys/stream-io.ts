@@ -1,0 +1,123 @@
+import { fcntl, lastErrno, libc, NativeMemory, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.js';
+import { decodeSocketAddress, type SocketAddress } from './socket-address.js';
+
+/**
+ * The calls that move bytes, for engines that work on descriptors. Addresses are plain numbers
+ * (user space ends far below 2^53): a call with them costs least. All descriptors are non-blocking.
+ */
+const recvCall = libc.func('long recv(int, uintptr_t, size_t, int)') as Transfer;
+const sendCall = libc.func('long send(int, uintptr_t, size_t, int)') as Transfer;
+const accept4 = libc.func('int accept4(int, uintptr_t, uintptr_t, int)') as Transfer;
+const shutdownCall = libc.func('int shutdown(int, int)') as (fd: number, how: number) => number;
+const setsockoptCall = libc.func('int setsockopt(int, int, int, uintptr_t, uint32_t)') as (
+  fd: number,
+  level: number,
+  option: number,
+  value: number,
+  length: number,
+) => number;
+const spliceCall = libc.func('long splice(int, uintptr_t, int, uintptr_t, size_t, unsigned int)') as (
+  inFd: number,
+  inOffset: number,
+  outFd: number,
+  outOffset: number,
+  length: number,
+  flags: number,
+) => number;
+
+type Transfer = (fd: number, address: number, lengthOrAddress: number, flags: number) => number;
+
+export const EAGAIN = 11;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
+const SHUT_WR = 1;
+const SPLICE_F_MOVE = 1;
+const SPLICE_F_NONBLOCK = 2;
+const SPLICE_F_MORE = 4;
+const F_SETPIPE_SZ = 1031;
+const SOL_SOCKET = 1;
+const SO_LINGER = 13;
+const SO_KEEPALIVE = 9;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+
+/** Memory outside the heap that bytes pass through: `bytes` and `address` are the same place. */
+export class TransferBuffer extends NativeMemory {
+  readonly start = Number(this.address);
+}
+
+/** Received bytes; 0: end of file; negative: minus errno. */
+export function receiveInto(fd: number, buffer: TransferBuffer, offset: number, length: number): number {
+  const received = recvCall(fd, buffer.start + offset, length, 0);
+  return received >= 0 ? received : -lastErrno();
+}
+
+/** Sent bytes; negative: minus errno. `more`: more follows at once (MSG_MORE). */
+export function sendFrom(fd: number, buffer: TransferBuffer, offset: number, length: number, more = false): number {
+  const sent = sendCall(fd, buffer.start + offset, length, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
+  return sent >= 0 ? sent : -lastErrno();
+}
+
+/** Moves bytes between a socket and a pipe without copying (splice(2)); negative: minus errno. */
+export function spliceBytes(fromFd: number, toFd: number, length: number, more: boolean): number {
+  const flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
+  const moved = spliceCall(fromFd, 0, toFd, 0, length, flags);
+  return moved >= 0 ? moved : -lastErrno();
+}
+
+/** Makes a pipe larger where the kernel allows it; returns its size in bytes (pipe(7)). */
+export function growPipe(fd: number, wantedBytes: number): number {
+  const size = fcntl(fd, F_SETPIPE_SZ, wantedBytes);
+  return size > 0 ? size : 65_536;
+}
+
+const peer = new NativeMemory(160);
+const peerAddress = Number(peer.address);
+const peerLength = peerAddress + 128;
+
+/** Accepts one connection, non-blocking; negative: minus errno. `acceptedFrom` says where it came from. */
+export function acceptOn(fd: number): number {
+  peer.bytes.writeInt32LE(128, 128);
+  const accepted = accept4(fd, peerAddress, peerLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return accepted >= 0 ? accepted : -lastErrno();
+}
+
+/** The peer of the connection that was accepted last; null for families other than IP and Unix. */
+export function acceptedFrom(): SocketAddress | null {
+  const { bytes } = peer;
+  if (bytes[0] === 2 && bytes[1] === 0) {
+    const port = ((bytes[2] as number) << 8) | (bytes[3] as number);
+    return { kind: 'inet', host: `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`, port };
+  }
+  return decodeSocketAddress(bytes.subarray(0, Math.min(128, bytes.readInt32LE(128))));
+}
+
+/** No more is sent: the peer reads end of file after what was (shutdown(2)). */
+export function endSending(fd: number): void {
+  shutdownCall(fd, SHUT_WR);
+}
+
+const option = new NativeMemory(8);
+const optionAddress = Number(option.address);
+
+/** close(2) will send RST: what wasn't delivered is lost, and the peer sees that it was broken off. */
+export function resetOnClose(fd: number): void {
+  option.bytes.writeInt32LE(1, 0);
+  option.bytes.writeInt32LE(0, 4);
+  setsockoptCall(fd, SOL_SOCKET, SO_LINGER, optionAddress, 8);
+}
+
+/** Small writes go out at once. Ignored on Unix sockets. */
+export function sendAtOnce(fd: number): void {
+  option.bytes.writeInt32LE(1, 0);
+  setsockoptCall(fd, IPPROTO_TCP, TCP_NODELAY, optionAddress, 4);
+}
+
+/** Dead peers are found after that long without traffic, in seconds, and some tries. */
+export function keepAlive(fd: number, idleSeconds: number): void {
+  option.bytes.writeInt32LE(1, 0);
+  setsockoptCall(fd, SOL_SOCKET, SO_KEEPALIVE, optionAddress, 4);
+  option.bytes.writeInt32LE(idleSeconds, 0);
+  setsockoptCall(fd, IPPROTO_TCP, TCP_KEEPIDLE, optionAddress, 4);
+}
