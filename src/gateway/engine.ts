@@ -32,8 +32,8 @@ export interface ListeningSocket {
 /** Who is asking for a service, for limits, the log and `rouse explain`. */
 export interface Demand {
   readonly service: string;
-  /** Index into the service's upstreams. */
-  readonly upstream: number;
+  /** Key of one of the service's upstreams. */
+  readonly upstream: string;
   readonly listener: string;
   readonly protocol: string;
   /** `ip:port`, `[ip6]:port`, or `unix:`. */
@@ -100,7 +100,8 @@ export interface UpstreamSocket {
 
 export interface RouteMatch {
   readonly service: string;
-  readonly upstream: number;
+  /** Its key. */
+  readonly upstream: string;
   readonly upstreamKind: 'tcp' | 'unix' | 'socket' | 'stdio';
   readonly quietMs: number;
 }

@@ -125,19 +125,19 @@ export class GatewayHost implements EngineHost {
   granted(
     service: string,
     instance: number,
-    plans: readonly DialPlan[],
-    connectionFd: number | null,
+    plans: Readonly<Record<string, DialPlan>>,
+    first: { fd: number; upstream: string } | null,
   ): void {
     const desk = this.#desks.get(service);
     if (!desk) {
-      if (connectionFd !== null) closeFd(connectionFd);
+      if (first) closeFd(first.fd);
       this.link.send({ type: 'release', service, instance, idleMs: 0 });
       return;
     }
     desk.sockets?.close();
     desk.sockets = new UpstreamSockets(this.link, service, instance, plans);
-    if (connectionFd !== null) desk.sockets.offer(connectionFd);
-    desk.lease.granted({ instance, plans });
+    if (first) desk.sockets.offer(first.fd, first.upstream);
+    desk.lease.granted({ instance });
   }
 
   refused(service: string, refusal: Refusal): void {

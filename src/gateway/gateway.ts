@@ -61,7 +61,7 @@ export class Gateway {
         this.#engine?.unlisten(message.listener);
         break;
       case 'granted':
-        this.#host?.granted(message.service, message.instance, message.plans, fds[0] ?? null);
+        this.#host?.granted(message.service, message.instance, message.plans, firstConnection(message, fds));
         break;
       case 'refused':
         this.#host?.refused(
@@ -175,4 +175,9 @@ export class Gateway {
     if (this.#engine) void this.#engine.drain().then(drained);
     else drained();
   }
+}
+
+function firstConnection({ connected }: { connected: string | null }, fds: readonly number[]): { fd: number; upstream: string } | null {
+  const [fd] = fds;
+  return fd === undefined || connected === null ? null : { fd, upstream: connected };
 }

@@ -50,10 +50,11 @@ export function buildRouteTable(config: GatewayConfig): RouteTable {
   };
 }
 
-function toMatch(service: GatewayService, upstream: number): RouteMatch | null {
-  const upstreamKind = service.upstreamKinds[upstream];
-  if (upstreamKind === undefined) return null;
-  return { service: service.name, upstream, upstreamKind, quietMs: service.idle.quietMs };
+function toMatch(service: GatewayService, index: number): RouteMatch | null {
+  const upstream = service.upstreams[index];
+  if (upstream === undefined) return null;
+  const { key, kind } = upstream;
+  return { service: service.name, upstream: key, upstreamKind: kind, quietMs: service.idle.quietMs };
 }
 
 /** Routes by name: exact ones, and `*.` before what they end in. */

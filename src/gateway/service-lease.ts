@@ -1,5 +1,4 @@
 import type { GatewayService } from '../ipc/gateway-config.js';
-import type { DialPlan } from '../ipc/messages.js';
 import type { Refusal } from '../ipc/refusals.js';
 
 /** A lease is kept for a moment after the last use, so that busy services cost no messages. */
@@ -7,7 +6,6 @@ const MAX_LINGER_MS = 1000;
 
 export interface Grant {
   readonly instance: number;
-  readonly plans: readonly DialPlan[];
 }
 
 export interface LeaseEvents {

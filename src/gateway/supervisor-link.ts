@@ -24,7 +24,7 @@ export class SupervisorLink {
   }
 
   /** Unconnected sockets of the instance's network, the caller's from here on; none: it is gone. */
-  sockets(service: string, instance: number, upstream: number, count: number): Promise<number[]> {
+  sockets(service: string, instance: number, upstream: string, count: number): Promise<number[]> {
     const id = this.#nextId();
     this.send({ type: 'sockets', id, service, instance, upstream, count });
     return new Promise((resolve) => this.#sockets.set(id, resolve));

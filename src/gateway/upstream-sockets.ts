@@ -25,29 +25,39 @@ interface Pool {
 
 /** One incarnation's sockets: unconnected ones that the supervisor handed in, and the first connection. */
 export class UpstreamSockets {
-  readonly #pools = new Map<number, Pool>();
-  #firstConnectionFd: number | null = null;
+  readonly #pools = new Map<string, Pool>();
+  /** The connection that proved the instance ready, and to which upstream. */
+  #first: { readonly fd: number; readonly upstream: string } | null = null;
   #isClosed = false;
 
   constructor(
     private readonly link: SupervisorLink,
     private readonly service: string,
     private readonly instance: number,
-    private readonly plans: readonly DialPlan[],
+    private readonly plans: Readonly<Record<string, DialPlan>>,
   ) {}
 
-  /** The connection that proved the instance ready serves the first dial. */
-  offer(fd: number): void {
-    this.#firstConnectionFd = fd;
+  /** The connection that proved the instance ready serves the first dial of that upstream. */
+  offer(fd: number, upstream: string): void {
+    this.#first = { fd, upstream };
+  }
+
+  #takeFirst(upstream: string): number | null {
+    if (this.#first?.upstream !== upstream) return null;
+    const { fd } = this.#first;
+    this.#first = null;
+    return fd;
+  }
+
+  /** An upstream that came with a later config is dialled by the supervisor. */
+  #planOf(upstream: string): DialPlan {
+    return this.plans[upstream] ?? { kind: 'ask' };
   }
 
   /** A connection to the demand's upstream. Rejects with a `Refusal` of code `upstream-unreachable`. */
   async dial(demand: Demand): Promise<Socket> {
-    if (demand.upstream === 0 && this.#firstConnectionFd !== null) {
-      const fd = this.#firstConnectionFd;
-      this.#firstConnectionFd = null;
-      return openSocket(fd);
-    }
+    const first = this.#takeFirst(demand.upstream);
+    if (first !== null) return openSocket(first);
     const untilMs = performance.now() + RETRY_FOR_MS;
     for (let delayMs = RETRY_FIRST_MS; ; delayMs *= 2) {
       const dialed = await this.#dialOnce(demand);
@@ -61,14 +71,11 @@ export class UpstreamSockets {
 
   /** A socket for the demand's upstream, if one is in hand. */
   take({ upstream }: Demand): UpstreamSocket | null {
-    if (upstream === 0 && this.#firstConnectionFd !== null) {
-      const fd = this.#firstConnectionFd;
-      this.#firstConnectionFd = null;
-      return { fd, target: null };
-    }
-    const plan = this.plans[upstream];
+    const first = this.#takeFirst(upstream);
+    if (first !== null) return { fd: first, target: null };
+    const plan = this.#planOf(upstream);
     const pool = this.#pools.get(upstream);
-    if (plan?.kind !== 'inet' || !pool) return null;
+    if (plan.kind !== 'inet' || !pool) return null;
     const fd = pool.fds.pop();
     if (pool.fds.length < pool.batch / 4) pool.order ??= this.#order(upstream, pool);
     return fd === undefined ? null : { fd, target: plan };
@@ -78,8 +85,8 @@ export class UpstreamSockets {
   async awaitSocket(demand: Demand): Promise<UpstreamSocket> {
     const inHand = this.take(demand);
     if (inHand) return inHand;
-    const plan = this.plans[demand.upstream];
-    if (plan?.kind === 'inet') {
+    const plan = this.#planOf(demand.upstream);
+    if (plan.kind === 'inet') {
       const fd = await this.#take(demand.upstream);
       if (fd !== null) return { fd, target: plan };
       throw new Refusal('upstream-unreachable', null, 'the instance is gone');
@@ -97,8 +104,8 @@ export class UpstreamSockets {
 
   /** A connected socket, or the name of the error. */
   async #dialOnce(demand: Demand): Promise<Socket | string> {
-    const plan = this.plans[demand.upstream];
-    if (this.#isClosed || !plan) return 'ECONNREFUSED';
+    if (this.#isClosed) return 'ECONNREFUSED';
+    const plan = this.#planOf(demand.upstream);
     if (plan.kind === 'ask') {
       const { fd, errno } = await this.link.dial(this.service, this.instance, demand);
       return fd === null ? errnoName(errno) : openSocket(fd);
@@ -107,7 +114,7 @@ export class UpstreamSockets {
     return fd === null ? 'ECONNREFUSED' : connectSocket(fd, plan);
   }
 
-  async #take(upstream: number): Promise<number | null> {
+  async #take(upstream: string): Promise<number | null> {
     const pool = this.#pools.get(upstream) ?? {
       fds: [],
       order: null,
@@ -129,7 +136,7 @@ export class UpstreamSockets {
     return fd;
   }
 
-  async #order(upstream: number, pool: Pool): Promise<void> {
+  async #order(upstream: string, pool: Pool): Promise<void> {
     await Promise.resolve();
     const count = Math.min(MAX_BATCH, Math.max(pool.batch, pool.waiting));
     const fds = await this.link.sockets(this.service, this.instance, upstream, count);
@@ -143,8 +150,8 @@ export class UpstreamSockets {
   close(): void {
     this.#isClosed = true;
     for (const { fds } of this.#pools.values()) for (const fd of fds.splice(0)) closeFd(fd);
-    if (this.#firstConnectionFd !== null) closeFd(this.#firstConnectionFd);
-    this.#firstConnectionFd = null;
+    if (this.#first) closeFd(this.#first.fd);
+    this.#first = null;
   }
 }
 

@@ -33,10 +33,16 @@ export interface GatewayRoute {
   readonly upstream: number;
 }
 
+export interface GatewayUpstream {
+  /** As the config writes it in full, `tcp:127.0.0.1:80`: its name in messages, which a reload can't shift. */
+  readonly key: string;
+  readonly kind: 'tcp' | 'unix' | 'socket' | 'stdio';
+}
+
 export interface GatewayService {
   readonly name: string;
   readonly routes: readonly GatewayRoute[];
-  readonly upstreamKinds: readonly ('tcp' | 'unix' | 'socket' | 'stdio')[];
+  readonly upstreams: readonly GatewayUpstream[];
   readonly access: Access;
   readonly limits: Limits;
   readonly idle: Idle;

@@ -47,11 +47,11 @@ export const toSupervisorSchema = z.discriminatedUnion('type', [
     id,
     service: name,
     instance: id,
-    upstream: id,
+    upstream: short,
     count: z.number().int().min(1).max(128),
   }),
   /** Answered with `dialed`: one connection, made by the supervisor; for `stdio` a process on it. */
-  z.strictObject({ type: z.literal('dial'), id, service: name, instance: id, upstream: id, ends }),
+  z.strictObject({ type: z.literal('dial'), id, service: name, instance: id, upstream: short, ends }),
   /** With one descriptor: an accepted connection for a process of a `stdio` service. Answered with `handed`. */
   z.strictObject({ type: z.literal('hand-over'), id, service: name, listener: name, ends }),
   /** Counters since the gateway started, those that changed since the last report. `id`: asked for. */
@@ -88,13 +88,13 @@ export type ToGateway =
       readonly last: boolean;
     }
   | { readonly type: 'unlisten'; readonly listener: string }
-  /** With `connected`: the connection to upstream 0 that proved the instance ready. */
+  /** `plans` by the upstreams' keys. With `connected`: the connection to that upstream that proved the instance ready. */
   | {
       readonly type: 'granted';
       readonly service: string;
       readonly instance: number;
-      readonly plans: readonly DialPlan[];
-      readonly connected: boolean;
+      readonly plans: Readonly<Record<string, DialPlan>>;
+      readonly connected: string | null;
     }
   | {
       readonly type: 'refused';

@@ -12,7 +12,7 @@ import {
 } from '../ipc/messages.js';
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
-import type { Launcher } from '../sys/launcher.js';
+import type { Launchers } from './launchers.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
@@ -33,7 +33,7 @@ const SIGKILL = 9;
 
 export interface GatewayLinkSettings {
   readonly name: string;
-  readonly launcher: Launcher;
+  readonly launcher: Launchers;
   readonly buildVps: () => Promise<Vps>;
   readonly program: Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity' | 'cpus'>;
   readonly log: Logger;

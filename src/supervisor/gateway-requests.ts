@@ -1,6 +1,7 @@
 import { RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
+import { formatUpstream } from '../config/upstream.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { Instance } from './instance.js';
@@ -39,8 +40,8 @@ export class GatewayRequests {
         holder,
         granted: (instance, connectionFd) => {
           const granted = { type: 'granted', service, instance: instance.id, plans: instance.plans() } as const;
-          if (connectionFd === null) send({ ...granted, connected: false });
-          else send({ ...granted, connected: true }, [connectionFd]);
+          if (connectionFd === null) send({ ...granted, connected: null });
+          else send({ ...granted, connected: instance.readyUpstream }, [connectionFd]);
           return connectionFd !== null;
         },
         refused: ({ code, retryAfterMs, detail }) => send({ type: 'refused', service, code, retryAfterMs, detail }),
@@ -54,8 +55,13 @@ export class GatewayRequests {
   }
 
   /** Nothing without a lease, nor for an incarnation that is over. */
-  #leased(message: { service: string; instance: number }): Instance | null {
-    return this.#driver(message.service)?.holds(this.settings.holder, message.instance) ?? null;
+  #leased(message: { service: string; instance: number; upstream: string }): Instance | null {
+    const driver = this.#driver(message.service);
+    const instance = driver?.holds(this.settings.holder, message.instance) ?? null;
+    const isKnown = [driver?.service, instance?.service].some((service) =>
+      service?.upstreams.some((upstream) => formatUpstream(upstream) === message.upstream),
+    );
+    return isKnown ? instance : null;
   }
 
   #driver(service: string): ServiceDriver | null {
@@ -80,7 +86,7 @@ export class GatewayRequests {
     const instance = this.#leased(message);
     if (!instance) return send({ type: 'dialed', id: message.id, errno: ECONNREFUSED });
     try {
-      const isStdio = instance.service.upstreams[message.upstream]?.kind === 'stdio';
+      const isStdio = message.upstream === 'stdio';
       const dialed = isStdio ? await dialStdio(instance, message.ends) : await instance.dial(message.upstream);
       if ('fd' in dialed) send({ type: 'dialed', id: message.id, errno: 0 }, [dialed.fd]);
       else send({ type: 'dialed', id: message.id, errno: dialed.errno });

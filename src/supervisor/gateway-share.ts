@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Config, GatewaySettings, Listener, Protocol, Route, Service } from '../config/model.js';
+import { formatUpstream } from '../config/upstream.js';
 import type { GatewayConfig, GatewayListener, GatewayService } from '../ipc/gateway-config.js';
 import { reachListenerName } from './reach.js';
 
@@ -84,7 +85,7 @@ function shareOfService(service: Service, routes: readonly Route[]): GatewayServ
   return {
     name: service.name,
     routes: routes.map(({ listener, host, sni, destination, upstream }) => ({ listener, host, sni, destination, upstream })),
-    upstreamKinds: service.upstreams.map(({ kind }) => kind),
+    upstreams: service.upstreams.map((upstream) => ({ key: formatUpstream(upstream), kind: upstream.kind })),
     access: service.access,
     limits: service.limits,
     idle: service.idle,

@@ -1,7 +1,7 @@
 import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Service } from '../config/model.js';
-import type { Launcher } from '../sys/launcher.js';
+import type { Launchers } from './launchers.js';
 import type { ProcessExit } from '../sys/processes.js';
 import type { Identities, Identity } from './identities.js';
 import { Instance } from './instance.js';
@@ -19,7 +19,7 @@ export type InstanceFactory = (service: Service, events: InstanceEvents) => Prom
 export function createInstanceFactory(
   store: VpsStore,
   identities: Identities,
-  launcher: Launcher,
+  launcher: Launchers,
 ): InstanceFactory {
   let lastId = 0;
   return async (service, events) => {

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { messageOf, RouseError } from '../base/errors.js';
-import type { Service } from '../config/model.js';
+import type { Service, Upstream } from '../config/model.js';
+import { formatUpstream, parseUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
 import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
-import type { Launcher } from '../sys/launcher.js';
+import type { Launchers } from './launchers.js';
 import { listenIn } from '../sys/namespaces.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
 import { createSocketPair, listenOn, localAddress } from '../sys/sockets.js';
@@ -50,7 +51,7 @@ export interface InstanceSettings {
   readonly userName: string;
   /** null: rouse's own, where there is no other. */
   readonly identity: LaunchRequest['identity'];
-  readonly launcher: Launcher;
+  readonly launcher: Launchers;
   /** Path of the notify socket out here, and in the VPS; null unless `ready: notify`. */
   readonly notify: { readonly outside: string; readonly inside: string } | null;
   readonly onOutput: (chunk: Buffer) => void;
@@ -64,7 +65,8 @@ export class Instance {
   readonly service: Service;
   readonly #output: OutputPipe;
   readonly #processes = new Set<ChildProcessHandle>();
-  readonly #upstreams: (DialableUpstream | null)[];
+  /** Where `socket` upstreams listen, once they do. */
+  #socketAddress: DialableUpstream | null = null;
   #listeningFd: number | null = null;
   #first: ChildProcessHandle | null = null;
   #notify: NotifySocket | null = null;
@@ -82,9 +84,6 @@ export class Instance {
     this.id = settings.id;
     this.service = settings.service;
     this.#output = new OutputPipe(settings.onOutput);
-    this.#upstreams = settings.service.upstreams.map((upstream) =>
-      upstream.kind === 'tcp' || upstream.kind === 'unix' ? upstream : null,
-    );
   }
 
   get #vps(): Vps {
@@ -167,9 +166,9 @@ export class Instance {
   ): Promise<number | null> {
     const { ready } = this.service;
     if (ready.kind === 'notify') return this.#untilNotified(signal, extend);
-    if (ready.kind === 'connect') return untilConnects(() => this.dial(0), signal);
+    if (ready.kind === 'connect') return untilConnects(() => this.dial(this.readyUpstream), signal);
     if (ready.kind === 'http') {
-      await untilHttpAnswers(() => this.dial(0), ready.path, this.service.name, signal);
+      await untilHttpAnswers(() => this.dial(this.readyUpstream), ready.path, this.service.name, signal);
     }
     return null;
   }
@@ -200,10 +199,7 @@ export class Instance {
     const address = localAddress(this.#listeningFd);
     if (address?.kind !== 'inet')
       throw new RouseError('start', 'the listening socket has no address');
-    for (const [index, upstream] of this.service.upstreams.entries()) {
-      if (upstream.kind === 'socket')
-        this.#upstreams[index] = { kind: 'tcp', host: address.host, port: address.port };
-    }
+    this.#socketAddress = { kind: 'tcp', host: address.host, port: address.port };
   }
 
   async #startProgram(): Promise<void> {
@@ -262,8 +258,8 @@ export class Instance {
   }
 
   async #launchWith(
-    launcher: Launcher,
-    request: Parameters<Launcher['launch']>[0],
+    launcher: Launchers,
+    request: Parameters<Launchers['launch']>[0],
   ): Promise<ChildProcessHandle> {
     this.#bringUp?.signal.throwIfAborted();
     const child = await launcher.launch(request);
@@ -313,21 +309,37 @@ export class Instance {
     } else this.settings.onGone(this.#lastExit);
   }
 
-  /** How a gateway reaches each upstream. */
-  plans(): DialPlan[] {
-    return this.#upstreams.map((upstream) =>
-      upstream ? planFor(this.#vps, upstream) : { kind: 'ask' },
+  /** The upstream that the connection which proved readiness leads to. */
+  get readyUpstream(): string {
+    return formatUpstream(this.service.upstreams[0] as Upstream);
+  }
+
+  /** How a gateway reaches each upstream, by its key. */
+  plans(): Record<string, DialPlan> {
+    const keys = this.service.upstreams.map(formatUpstream);
+    return Object.fromEntries(
+      keys.map((key) => {
+        const target = this.#targetOf(key);
+        return [key, target ? planFor(this.#vps, target) : { kind: 'ask' }];
+      }),
     );
   }
 
+  /** null: nothing that can be dialled. */
+  #targetOf(key: string): DialableUpstream | null {
+    const upstream = parseUpstream(key);
+    if (upstream.kind === 'tcp' || upstream.kind === 'unix') return upstream;
+    return upstream.kind === 'socket' ? this.#socketAddress : null;
+  }
+
   /** Sockets in the instance's network; none where gateways don't get such. */
-  createSockets(upstream: number, count: number): number[] {
-    const target = this.#upstreams[upstream];
+  createSockets(upstream: string, count: number): number[] {
+    const target = this.#targetOf(upstream);
     return target?.kind === 'tcp' ? createSocketsFor(this.#vps, target, count) : [];
   }
 
-  async dial(upstream: number): Promise<Dialed> {
-    const target = this.#upstreams[upstream];
+  async dial(upstream: string): Promise<Dialed> {
+    const target = this.#targetOf(upstream);
     if (!target || this.#isDisposed) return { errno: ECONNREFUSED };
     return dialUpstream(this.#vps, target, this.settings.identity);
   }

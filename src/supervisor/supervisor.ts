@@ -4,13 +4,13 @@ import type { Logger } from '../base/log.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { ReloadReport, StateEvent } from '../ipc/admin-api.js';
-import { Launcher } from '../sys/launcher.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { GatewayLink } from './gateway-link.js';
 import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
 import { findIsolation, type Isolation } from './isolation.js';
+import { Launchers } from './launchers.js';
 import { ListenerSockets } from './listener-sockets.js';
 import { OutputLog } from './output-log.js';
 import { Reach } from './reach.js';
@@ -64,7 +64,7 @@ export class Supervisor {
 
   private constructor(
     private readonly settings: SupervisorSettings,
-    private readonly launcher: Launcher,
+    private readonly launcher: Launchers,
     /** Where the launcher waits when it can't come back to the host's namespaces. */
     private readonly home: Vps | null,
     private readonly identities: Identities,
@@ -93,7 +93,11 @@ export class Supervisor {
     const isolation = await findIsolation({ ...settings, enforce: config.enforce });
     const identities = new Identities(settings.stateDir);
     const home = settings.isRootless && isolation.planFor ? await isolation.buildGatewayVps('home') : null;
-    const launcher = await Launcher.create(home?.target.vpsPidfd ?? null);
+    const launcher = await Launchers.create({
+      homePidfd: home?.target.vpsPidfd ?? null,
+      isFiltered: config.enforce !== 'none',
+      holdsAffinities: true,
+    });
     const supervisor = new Supervisor(settings, launcher, home, identities, isolation);
     try {
       await supervisor.#open();

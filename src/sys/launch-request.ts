@@ -21,3 +21,11 @@ export type LaunchResult =
   | { readonly pid: number }
   /** `step`: what failed, in words. */
   | { readonly step: string; readonly errno: number };
+
+/** What the launcher thread is made with. */
+export interface LauncherData {
+  /** pidfd of a process in whose namespaces it waits between requests; null: this process's own. */
+  readonly homePidfd: number | null;
+  /** See `assembleFilter`; null: none. */
+  readonly filter: Uint8Array | null;
+}

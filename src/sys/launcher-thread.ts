@@ -1,8 +1,9 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { ALL_CPUS, setAffinity } from './affinity.js';
 import { closeFd, duplicateFd } from './descriptors.js';
-import type { LaunchRequest, LaunchResult } from './launch-request.js';
+import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
 import {
   CLONE_FS,
   CLONE_NEWCGROUP,
@@ -19,17 +20,18 @@ import {
   prctl,
   SYS,
   SystemError,
-  schedSetaffinity,
   setns,
   syscall,
   umask,
   unshare,
 } from './libc.js';
+import { installFilter } from './seccomp.js';
 import { stringTable } from './string-table.js';
 
 /**
  * The launcher thread. It shares no working directory, root and umask with the others, has
- * no_new_privs and an empty bounding set, so what it spawns can never gain a privilege. Between two
+ * no_new_privs, an empty bounding set and a system-call filter (which leaves it setns(2) and the id
+ * calls), so what it spawns can never gain a privilege. Between two
  * requests it is back in the host's namespaces as root; what can't come back ends the process, for a
  * thread in the wrong place would start the next service there.
  */
@@ -51,7 +53,6 @@ const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 const LAST_CAPABILITY = 63;
-const CPU_SET_BYTES = 128;
 /** Descriptors are gathered above these numbers first, so that no dup2 overwrites one still needed. */
 const GATHER_FROM = 64;
 const ALL_NAMESPACES =
@@ -73,7 +74,7 @@ const fileActions = new NativeMemory(256);
 const attributes = new NativeMemory(512);
 const signals = new NativeMemory(128);
 const childPid = new NativeMemory(8);
-const homePidfd = workerData as number | null;
+const { homePidfd, filter } = workerData as LauncherData;
 const ownGroups = process.getgroups?.() ?? [];
 
 checked(unshare(CLONE_FS), 'unshare the file system attributes of the launcher');
@@ -81,6 +82,7 @@ checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'set no_new_privs');
 for (let capability = 0; capability <= LAST_CAPABILITY; capability += 1) {
   if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
 }
+if (filter) installFilter(Buffer.from(filter));
 
 /** Undoes, in reverse, what has been done so far; a step that can't be undone ends the process. */
 class Excursion {
@@ -106,24 +108,11 @@ function enterVps(excursion: Excursion, request: LaunchRequest): void {
   );
 }
 
-function setAffinity(cpus: readonly number[]): number {
-  const mask = new NativeMemory(CPU_SET_BYTES);
-  for (const cpu of cpus) {
-    const byte = cpu >> 3;
-    mask.bytes[byte] = (mask.bytes[byte] ?? 0) | (1 << (cpu & 7));
-  }
-  const result = schedSetaffinity(0, CPU_SET_BYTES, mask.address);
-  mask.release();
-  return result;
-}
-
-const allCpus = Array.from({ length: Math.min(CPU_SET_BYTES * 8, 1024) }, (_, cpu) => cpu);
-
 function setTemper(excursion: Excursion, request: LaunchRequest): void {
   const before = umask(request.umask);
   excursion.step('umask', 0, () => (umask(before), true));
   if (request.cpus.length > 0) {
-    excursion.step(`run on CPUs ${request.cpus.join(', ')} of ${availableParallelism()}`, setAffinity(request.cpus), () => setAffinity(allCpus) === 0);
+    excursion.step(`run on CPUs ${request.cpus.join(', ')} of ${availableParallelism()}`, setAffinity(0, request.cpus), () => setAffinity(0, ALL_CPUS) === 0);
   }
 }
 
@@ -191,4 +180,4 @@ process.once('exit', () => {
 });
 
 parentPort?.on('message', (request: LaunchRequest) => parentPort?.postMessage(launch(request)));
-parentPort?.postMessage('ready');
+parentPort?.postMessage(Number(syscall(SYS.gettid, 0, 0, 0, 0)));

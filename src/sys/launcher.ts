@@ -1,8 +1,20 @@
 import { Worker } from 'node:worker_threads';
 import { RouseError } from '../base/errors.js';
-import type { LaunchRequest, LaunchResult } from './launch-request.js';
-import { errnoName } from './libc.js';
+import { setAffinity } from './affinity.js';
+import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
+import { checked, errnoName } from './libc.js';
 import { ChildProcessHandle, openPidfd } from './processes.js';
+import { assembleFilter, type FilterKind } from './seccomp.js';
+
+export interface LauncherOptions {
+  /**
+   * A process in whose namespaces the thread waits between requests; null: this one's, which an
+   * ordinary user's rouse couldn't enter again.
+   */
+  readonly homePidfd: number | null;
+  /** The system-call filter of all that it starts; null: none. */
+  readonly filter: FilterKind | null;
+}
 
 interface Pending {
   readonly resolve: (result: LaunchResult) => void;
@@ -17,35 +29,51 @@ export class Launcher {
   readonly #worker: Worker;
   readonly #pending: Pending[] = [];
   #failure: Error | null = null;
+  #previous: Promise<unknown> = Promise.resolve();
 
-  private constructor(worker: Worker) {
+  private constructor(
+    worker: Worker,
+    private readonly tid: number,
+    /** Its filter refuses to change affinities: those of new processes are set from here. */
+    private readonly isPinned: boolean,
+  ) {
     this.#worker = worker;
     worker.on('message', (result: LaunchResult) => this.#pending.shift()?.resolve(result));
     worker.on('error', (error) => this.#fail(error));
     worker.on('exit', (code) => this.#fail(new Error(`the launcher thread ended with ${code}`)));
   }
 
-  /**
-   * `homePidfd`: a process in whose namespaces the thread waits between requests; null: this one's,
-   * which an ordinary user's rouse couldn't enter again. Rejects where the thread can't drop its
-   * privileges.
-   */
-  static async create(homePidfd: number | null = null): Promise<Launcher> {
+  /** Rejects where the thread can't drop its privileges, or can't have the filter. */
+  static async create({ homePidfd, filter }: LauncherOptions): Promise<Launcher> {
+    const program = filter && assembleFilter(filter, process.arch);
+    if (filter && !program) {
+      throw new RouseError('isolation', `no system-call filter is written for ${process.arch}`);
+    }
     const worker = new Worker(new URL('./launcher-thread.js', import.meta.url), {
-      workerData: homePidfd,
+      workerData: { homePidfd, filter: program } satisfies LauncherData,
       stdin: false,
       execArgv: [],
     });
-    await new Promise<void>((resolve, reject) => {
-      worker.once('message', () => resolve());
+    const tid = await new Promise<number>((resolve, reject) => {
+      worker.once('message', resolve);
       worker.once('error', reject);
     });
     worker.unref();
-    return new Launcher(worker);
+    return new Launcher(worker, tid, filter === 'pinned');
   }
 
   /** Rejects with a `RouseError` of code `start` that says which step failed. */
-  async launch(request: LaunchRequest): Promise<ChildProcessHandle> {
+  launch(request: LaunchRequest): Promise<ChildProcessHandle> {
+    if (!this.isPinned) return this.#launch(request);
+    const launched = this.#previous.then(() => {
+      checked(setAffinity(this.tid, request.cpus), `run on CPUs ${request.cpus.join(', ')}`);
+      return this.#launch({ ...request, cpus: [] });
+    });
+    this.#previous = launched.catch(() => {});
+    return launched;
+  }
+
+  async #launch(request: LaunchRequest): Promise<ChildProcessHandle> {
     if (this.#failure) throw this.#failure;
     const result = await new Promise<LaunchResult>((resolve, reject) => {
       this.#pending.push({ resolve, reject });

@@ -12,7 +12,12 @@ export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
 export async function startDirectly(command) {
   const startedMs = performance.now();
   const [file, ...args] = command;
-  const child = spawn(file, args, { cwd: FIXTURES, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(file, args, {
+    cwd: FIXTURES,
+    // As bare as that of a service: NODE_EXTRA_CA_CERTS alone costs Node 100 ms.
+    env: { PATH: process.env.PATH },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
     text += chunk;

@@ -28,7 +28,9 @@ function exchange(socket, request, isComplete) {
 function connect(port) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
-    socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
+    socket.setTimeout(PATIENCE_MS, () =>
+      socket.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)),
+    );
     socket.once('error', reject);
     socket.once('connect', () => resolve(socket.off('error', reject)));
   });

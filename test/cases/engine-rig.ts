@@ -10,12 +10,14 @@ import type {
   ListeningSocket,
   RefusalEntry,
   RouteTable,
+  UpstreamSocket,
   Use,
 } from '../../src/gateway/engine.js';
 import { buildRouteTable } from '../../src/gateway/route-table.js';
 import type { GatewayConfig, GatewayListener, GatewayRoute } from '../../src/ipc/gateway-config.js';
 import { Refusal } from '../../src/ipc/refusals.js';
-import { listenOn, localAddress } from '../../src/sys/sockets.js';
+import { closeFd } from '../../src/sys/descriptors.js';
+import { createStreamSocket, listenOn, localAddress, startConnect } from '../../src/sys/sockets.js';
 import { waitFor } from '../support/wait-for.js';
 
 /** Bounds that tests make short; the names are those of the node engine. */
@@ -142,6 +144,13 @@ export class RecordingHost implements EngineHost {
     return this.#createUse(demand);
   }
 
+  tryAcquire(demand: Demand): Use | null {
+    if (this.#gate !== null) return null;
+    this.demands.push(demand);
+    if (this.refuseWith !== null) throw this.refuseWith;
+    return this.#createUse(demand);
+  }
+
   async #waitAtGate(demand: Demand, signal: AbortSignal | undefined): Promise<void> {
     const aborted = new Promise<never>((_, reject) => {
       signal?.addEventListener('abort', () => {
@@ -161,6 +170,8 @@ export class RecordingHost implements EngineHost {
       service: demand.service,
       instance: 1,
       dial: () => this.#dial(service.target),
+      takeSocket: () => this.#takeSocket(service.target),
+      awaitSocket: async () => this.#takeSocket(service.target),
       setQuiet: () => {
         this.quietUses += 1;
       },
@@ -191,6 +202,18 @@ export class RecordingHost implements EngineHost {
       throw new Refusal('upstream-unreachable');
     }
     return socket;
+  }
+
+  #takeSocket(target: number | string): UpstreamSocket {
+    this.dials += 1;
+    if (typeof target === 'number') {
+      return { fd: createStreamSocket('inet'), target: { host: '127.0.0.1', port: target } };
+    }
+    const fd = createStreamSocket('unix');
+    if (startConnect(fd, { kind: 'unix', path: target }) === 'connected')
+      return { fd, target: null };
+    closeFd(fd);
+    throw new Refusal('upstream-unreachable');
   }
 
   async handOver(demand: Demand, fd: number): Promise<void> {
@@ -243,7 +266,12 @@ function configOf({ listeners, services }: RigSpec): GatewayConfig {
         upstream: 0,
         ...route,
       })),
-      upstreamKinds: [service.kind ?? (typeof service.target === 'string' ? 'unix' : 'tcp')],
+      upstreams: [
+        {
+          key: 'main',
+          kind: service.kind ?? (typeof service.target === 'string' ? 'unix' : 'tcp'),
+        },
+      ],
       access: ANYONE,
       limits: { connections: 10_000, held: 4096, heldAgeMs: 30_000, perSource: null, rate: null },
       idle: { freezeMs: null, stopMs: 300_000, quietMs: service.quietMs ?? 3_600_000 },

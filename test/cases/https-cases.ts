@@ -135,7 +135,6 @@ export function httpsCases(createEngine: EngineFactory): void {
     await using rig = createRig(server.port);
     const client = new WebSocket(`wss://127.0.0.1:${rig.port('shop')}/`, {
       rejectUnauthorized: false,
-      servername: 'a.example',
       headers: { host: 'a.example' },
     });
     await once(client, 'open');

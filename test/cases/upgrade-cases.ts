@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { RawClient } from '../support/raw-client.js';
 import { waitFor } from '../support/wait-for.js';
 import type { EngineFactory } from './engine-rig.js';
-import { createHttpRig } from './http-cases.js';
+import { createHttpRig } from './http-rig.js';
 import { startHttpServer, startTcpServer } from './servers.js';
 
 const UPGRADE =

@@ -24,7 +24,10 @@ function service(name: string, ...routes: Partial<GatewayRoute>[]): GatewayServi
   return {
     name,
     routes: routes.map(route),
-    upstreamKinds: ['tcp', 'unix'],
+    upstreams: [
+      { key: 'tcp:127.0.0.1:80', kind: 'tcp' },
+      { key: 'unix:/s', kind: 'unix' },
+    ],
     access: OPEN,
     limits: { connections: 1, held: 1, heldAgeMs: 1, perSource: null, rate: null },
     idle: { freezeMs: null, stopMs: null, quietMs: 5 },
@@ -68,7 +71,7 @@ describe('a name', () => {
   it('of a TLS client leads to its own routes and upstreams', () => {
     expect(routes.match('db', HERE, null, 'a.b.c')).toEqual({
       service: 'tls',
-      upstream: 0,
+      upstream: 'tcp:127.0.0.1:80',
       upstreamKind: 'tcp',
       quietMs: 5,
     });

@@ -166,7 +166,7 @@ export class Duplex {
     let moved = 0;
     while (!this.#isClosed) {
       if (from.pending && !this.#sendPending(from, to)) return;
-      if (from.pipe && !this.#emptyPipe(from, from.pipe, to)) return;
+      if (from.pipe && !this.#emptyPipe(from.pipe, to)) return;
       if (from.isAtEnd) return this.#endSending(from, to);
       if (!from.isReadable || !to.isWritable) return;
       if (moved >= TURN_BYTES) return this.loop.soon(() => this.#isClosed || this.#move(from));
@@ -218,7 +218,7 @@ export class Duplex {
     return received;
   }
 
-  #emptyPipe(from: End, pipe: Pipe, to: End): boolean {
+  #emptyPipe(pipe: Pipe, to: End): boolean {
     while (pipe.filled > 0) {
       if (!to.isWritable) return false;
       const sent = spliceBytes(pipe.readFd, to.fd, pipe.filled, false);

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 import type { HttpRefusal } from '../field-section.js';
 import { RequestFraming } from '../request-framing.js';
 import type { RequestHead } from '../request-head.js';
+import { ClientClock } from './client-clock.js';
 import type { EngineLimits } from './limits.js';
 import { closeLingering, resetSocket } from './sockets.js';
 import type { Sweeps } from './sweeps.js';
@@ -37,23 +38,22 @@ export class HttpConnection extends Duplex {
   readonly #options: HttpConnectionOptions;
   readonly #framing = new RequestFraming();
   readonly #stopWatching: () => void;
+  readonly #clock: ClientClock;
   #input: Buffer = EMPTY;
   #position = 0;
   #isRequestEnded = false;
   /** The answer is out before the request was all there. */
   #isAnswered = false;
-  #isBodyAwaited = false;
   #isFull = false;
   #isClientEnded = false;
   #isPatient = false;
   #isLeft = false;
-  #progressMs = performance.now();
-  #headMs: number | null = null;
 
   constructor(client: Socket, options: HttpConnectionOptions) {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024 });
     this.#client = client;
     this.#options = options;
+    this.#clock = new ClientClock(options.limits);
     const { headMs, bodyMs, idleMs } = options.limits;
     this.#stopWatching = options.sweeps.watch(Math.min(headMs, bodyMs, idleMs), (nowMs) =>
       this.#checkTime(nowMs),
@@ -85,16 +85,18 @@ export class HttpConnection extends Duplex {
     this.#isAnswered = false;
     this.#isRequestEnded = false;
     this.head = null;
-    if (this.isLast) return this.close();
+    if (this.isLast) {
+      this.close();
+      return;
+    }
     if (this.#framing.isHeld) this.#framing.continueHttp();
-    this.#progressMs = performance.now();
+    this.#clock.noteProgress();
     this.#advance();
   }
 
   /** The request's body is wanted: from here on its bytes must keep coming. */
   awaitBody(): void {
-    this.#isBodyAwaited = true;
-    this.#progressMs = performance.now();
+    this.#clock.awaitBody();
   }
 
   /** Ends an idle connection now, a busy one after the answer. */
@@ -115,7 +117,10 @@ export class HttpConnection extends Duplex {
   /** Closes so that the client notices that the answer isn't whole. */
   breakOff(isDelimitedByClose: boolean): void {
     if (this.#isLeft) return;
-    if (!isDelimitedByClose) return this.close();
+    if (!isDelimitedByClose) {
+      this.close();
+      return;
+    }
     this.#leave();
     resetSocket(this.#client);
     this.destroy();
@@ -139,7 +144,7 @@ export class HttpConnection extends Duplex {
   override _read(): void {
     if (!this.#isFull) return;
     this.#isFull = false;
-    this.#progressMs = performance.now();
+    this.#clock.noteProgress();
     this.#advance();
   }
 
@@ -193,7 +198,7 @@ export class HttpConnection extends Duplex {
 
   readonly #onData = (chunk: Buffer): void => {
     this.bytesIn += chunk.length;
-    this.#progressMs = performance.now();
+    this.#clock.noteProgress();
     this.#input = this.#isAllRead
       ? chunk
       : Buffer.concat([this.#input.subarray(this.#position), chunk]);
@@ -203,7 +208,7 @@ export class HttpConnection extends Duplex {
 
   readonly #onEnd = (): void => {
     this.#isClientEnded = true;
-    this.#isPatient = performance.now() - this.#progressMs < HALF_CLOSE_MS;
+    this.#isPatient = this.#clock.waitedMs < HALF_CLOSE_MS;
     this.#judgeEnd();
   };
 
@@ -248,7 +253,7 @@ export class HttpConnection extends Duplex {
 
   #begin(head: RequestHead): void {
     this.head = head;
-    this.#isBodyAwaited = false;
+    this.#clock.beginRequest();
     this.isLast ||= !head.keepAlive;
     this.#isFull = !this.push(head.rawBytes);
   }
@@ -262,11 +267,10 @@ export class HttpConnection extends Duplex {
     if (this.#isFull || !this.#isAllRead) {
       this.#client.pause();
     } else if (this.#client.isPaused()) {
-      this.#progressMs = performance.now();
+      this.#clock.noteProgress();
       this.#client.resume();
     }
-    if (this.head !== null || this.#framing.isBetweenRequests) this.#headMs = null;
-    else this.#headMs ??= performance.now();
+    this.#clock.noteHead(this.head === null && !this.#framing.isBetweenRequests);
     if (this.#isClientEnded) this.#judgeEnd();
   }
 
@@ -282,17 +286,11 @@ export class HttpConnection extends Duplex {
   }
 
   #checkTime(nowMs: number): void {
-    const { headMs, bodyMs, idleMs } = this.#options.limits;
-    const waitedMs = nowMs - this.#progressMs;
-    if (this.head === null) {
-      if (this.#headMs !== null && nowMs - this.#headMs > headMs) this.#refuseLate();
-      else if (this.#headMs === null && waitedMs > idleMs) this.close();
-    } else if (this.#isBodyAwaited && !this.#isRequestEnded && !this.#isFull && waitedMs > bodyMs) {
-      this.#refuseLate();
-    }
-  }
-
-  #refuseLate(): void {
-    this.#options.onRefusal({ status: 408, reason: 'not sent in time' });
+    const verdict = this.#clock.check(nowMs, {
+      hasRequest: this.head !== null,
+      isReadingBody: !this.#isRequestEnded && !this.#isFull,
+    });
+    if (verdict === 'idle') this.close();
+    if (verdict === 'late') this.#options.onRefusal({ status: 408, reason: 'not sent in time' });
   }
 }

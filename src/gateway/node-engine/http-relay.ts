@@ -8,7 +8,7 @@ import { UpstreamPool } from './upstream-pool.js';
 /** Relays requests, on connections that are kept for each upstream of each instance. */
 export class HttpRelay {
   readonly #proxy = createProxy();
-  readonly #pools = new Map<string, UpstreamPool[]>();
+  readonly #pools = new Map<string, Map<string, UpstreamPool>>();
 
   constructor(private readonly context: EngineContext) {}
 
@@ -19,23 +19,24 @@ export class HttpRelay {
 
   /** Closes an instance's connections that carry no request. */
   closePooled(service: string, instance: number): void {
-    for (const pool of this.#pools.get(keyOf(service, instance)) ?? []) pool?.closeIdle();
+    for (const pool of this.#pools.get(keyOf(service, instance))?.values() ?? []) pool.closeIdle();
   }
 
-  #poolOf(service: string, instance: number, upstream: number): UpstreamPool {
+  #poolOf(service: string, instance: number, upstream: string): UpstreamPool {
     const key = keyOf(service, instance);
     let pools = this.#pools.get(key);
     if (pools === undefined) {
-      const created: UpstreamPool[] = [];
+      const created = new Map<string, UpstreamPool>();
       pools = created;
       this.#pools.set(key, created);
       this.context.instances.add(service, instance, () => {
         this.#pools.delete(key);
-        for (const pool of created) pool?.closeAll();
+        for (const pool of created.values()) pool.closeAll();
       });
     }
-    pools[upstream] ??= new UpstreamPool(this.context.limits.pooledMs);
-    return pools[upstream];
+    const pool = pools.get(upstream) ?? new UpstreamPool(this.context.limits.pooledMs);
+    pools.set(upstream, pool);
+    return pool;
   }
 }
 

@@ -28,7 +28,10 @@ export async function serveRequest(exchange: HttpExchange, relay: HttpRelay): Pr
 /** To the default port: on which one https is offered outside, nobody here knows. */
 function redirect(exchange: HttpExchange): void {
   const { head, response } = exchange;
-  if (head.host === null) return exchange.refuse(new Refusal('bad-request', null, 'no host'));
+  if (head.host === null) {
+    exchange.refuse(new Refusal('bad-request', null, 'no host'));
+    return;
+  }
   const host = head.host.includes(':') ? `[${head.host}]` : head.host;
   const path = head.path === '*' ? '/' : head.path;
   answerRedirect(response, `https://${host}${path}`, exchange.mustClose);

@@ -47,7 +47,10 @@ export class RelayedRequest {
 
   send(): void {
     const { request, response, abort, connection, head } = this.exchange;
-    if (abort.signal.aborted) return this.#release();
+    if (abort.signal.aborted) {
+      this.#release();
+      return;
+    }
     if (!head.expectContinue) connection.awaitBody();
     // http-proxy copies these; all of them are set in #prepare.
     request.headers = {};

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/**
+ * What supervisor and egress process say to each other. The process gets what it needs and asks for
+ * nothing: what it says is parsed strictly, anything but the greeting means that it is compromised.
+ */
+export const EGRESS_PROTOCOL_VERSION = 1;
+
+export const fromEgressSchema = z.strictObject({
+  type: z.literal('hello'),
+  version: z.number().int(),
+});
+
+export type FromEgress = z.infer<typeof fromEgressSchema>;
+
+export type ToEgress =
+  /** With a memfd of the service's `EgressRule[]`, in effect at once; none: nothing is allowed. */
+  | { readonly type: 'rules'; readonly service: string; readonly logsAccess: boolean }
+  /** With a listening socket: who connects to it is this service. */
+  | { readonly type: 'listen'; readonly service: string; readonly id: number }
+  | { readonly type: 'unlisten'; readonly id: number };
