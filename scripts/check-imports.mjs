@@ -1,5 +1,5 @@
 // Holds the direction of imports between the folders of src:
-// app → supervisor | gateway | admin → ipc → config | sys → base.
+// app → supervisor | gateway | egress | admin → ipc → config | sys → base.
 // Run by itself it checks the project; tests give it sources of their own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
@@ -7,7 +7,13 @@ import { pathToFileURL } from 'node:url';
 import { ROOT } from './prepare/root.mjs';
 
 /** From top to bottom; a folder may import from itself and from lower rows. */
-const LAYERS = [['app'], ['supervisor', 'gateway', 'admin'], ['ipc'], ['config', 'sys'], ['base']];
+const LAYERS = [
+  ['app'],
+  ['supervisor', 'gateway', 'egress', 'admin'],
+  ['ipc'],
+  ['config', 'sys'],
+  ['base'],
+];
 const KOFFI_FOLDER = 'sys';
 
 const SPECIFIERS = [

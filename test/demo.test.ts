@@ -37,29 +37,32 @@ function readParent(pid: string): number {
   }
 }
 
-test('npm start: everything sleeps, wakes when it is tried, sleeps again, and Ctrl-C ends it all', {
-  timeout: 120_000,
-}, async () => {
-  const start = [process.execPath, 'scripts/start.mjs'];
-  await using demo = new TestProcess(start, { directory: ROOT, ownGroup: true });
-  await demo.waitForOutput(/Nothing is running yet/, 60_000);
-  const before = await readStatus();
-  expect(before.services.filter(({ state }) => state !== 'stopped')).toEqual([]);
+/** In a user namespace whose own limits forbid every further namespace: user_namespaces(7). */
+const WITHOUT_NAMESPACES = [
+  'unshare',
+  '--user',
+  '--map-root-user',
+  'sh',
+  '-c',
+  'for limit in /proc/sys/user/max_*_namespaces; do echo 0 > "$limit"; done; exec "$0" "$@"',
+];
 
+function startDemo(wrapper: readonly string[] = []): TestProcess {
+  const command = [...wrapper, process.execPath, 'scripts/start.mjs'];
+  return new TestProcess(command, { directory: ROOT, ownGroup: true });
+}
+
+async function tryEverything(demo: TestProcess): Promise<void> {
   for (const { command, expect: answer } of TRIES.flatMap(({ commands }) => commands)) {
     const { stdout, stderr } = await runToEnd(['sh', '-c', command], { directory: ROOT });
     expect(stdout, `${command}\n${stderr}\n${demo.output}`).toContain(answer);
   }
-  const awake = await readStatus();
-  expect(awake.services.filter(({ starts, failures }) => starts === 0 || failures > 0)).toEqual([]);
+  const { services } = await readStatus();
+  expect(services.filter(({ starts, failures }) => starts === 0 || failures > 0)).toEqual([]);
+}
 
-  const isAsleep = ({ state }: { state: string }) => state === 'stopped';
-  await waitFor(async () => (await readStatus()).services.every(isAsleep), {
-    what: 'every service to stop by itself',
-    timeoutMs: 30_000,
-    everyMs: 500,
-  });
-
+/** As Ctrl-C on its terminal does; then nothing of it may be left. */
+async function interrupt(demo: TestProcess): Promise<void> {
   const processes = listDescendants(demo.pid);
   expect(processes.length).toBeGreaterThan(1);
   demo.signalGroup('SIGINT');
@@ -68,4 +71,33 @@ test('npm start: everything sleeps, wakes when it is tried, sleeps again, and Ct
     what: 'every process of the demonstration to be gone',
   });
   expect(existsSync(`${ROOT}/.rouse-demo/run/admin.sock`)).toBe(false);
+}
+
+test('npm start: everything sleeps, wakes when it is tried, sleeps again, and Ctrl-C ends it all', {
+  timeout: 120_000,
+}, async () => {
+  await using demo = startDemo();
+  await demo.waitForOutput(/Nothing is running yet/, 60_000);
+  const before = await readStatus();
+  expect(before.services.filter(({ state }) => state !== 'stopped')).toEqual([]);
+  await tryEverything(demo);
+  const isAsleep = ({ state }: { state: string }) => state === 'stopped';
+  await waitFor(async () => (await readStatus()).services.every(isAsleep), {
+    what: 'every service to stop by itself',
+    timeoutMs: 30_000,
+    everyMs: 500,
+  });
+  await interrupt(demo);
+});
+
+test('npm start where the kernel allows no namespaces: it says so, and everything answers', {
+  timeout: 120_000,
+}, async ({ skip }) => {
+  const { stderr, code } = await runToEnd([...WITHOUT_NAMESPACES, 'true']);
+  skip(code !== 0, `this test needs one user namespace: ${stderr}`);
+  await using demo = startDemo(WITHOUT_NAMESPACES);
+  await demo.waitForOutput(/Nothing is running yet/, 60_000);
+  expect(demo.output).toContain('NO ISOLATION');
+  await tryEverything(demo);
+  await interrupt(demo);
 });

@@ -18,6 +18,7 @@ import { readVersion } from './version.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const GATEWAY_PROGRAM = fileURLToPath(new URL('./gateway-process.js', import.meta.url));
+const EGRESS_PROGRAM = fileURLToPath(new URL('./egress-process.js', import.meta.url));
 
 /**
  * Runs a supervisor until it is told to stop. As an ordinary user it first becomes the root of a
@@ -39,6 +40,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       stateDir,
       packageRoot: PACKAGE_ROOT,
       gatewayProgram: GATEWAY_PROGRAM,
+      egressProgram: EGRESS_PROGRAM,
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
       afterCrash: unlock.afterCrash,

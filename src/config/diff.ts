@@ -14,7 +14,7 @@ export interface ConfigDiff {
     readonly settingsChanged: readonly string[];
   };
   readonly services: NameDiff & {
-    /** Routes, limits, access, idle: take effect at once. A service can be here and in `changed`. */
+    /** Routes, limits, access, idle, egress: take effect at once. A service can be here and in `changed`. */
     readonly routesChanged: readonly string[];
   };
   readonly gateways: NameDiff;
@@ -22,7 +22,7 @@ export interface ConfigDiff {
   readonly topLevel: readonly ('enforce' | 'startParallel' | 'log' | 'admin' | 'metrics')[];
 }
 
-const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>(['routes', 'limits', 'access', 'idle']);
+const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>(['routes', 'limits', 'access', 'idle', 'egress']);
 const REOPENING_LISTENER_KEYS = new Set<keyof Listener>(['addresses', 'protocol', 'backlog']);
 const TOP_LEVEL_KEYS = ['enforce', 'startParallel', 'log', 'admin', 'metrics'] as const;
 

@@ -73,6 +73,8 @@ export interface Idle {
   readonly freezeMs: number | null;
   readonly stopMs: number | null;
   readonly quietMs: number;
+  /** A frozen service's memory is pushed out to swap and files. */
+  readonly reclaim: boolean;
 }
 
 export interface Limits {
@@ -102,7 +104,21 @@ export interface Isolation {
   readonly writable: readonly string[];
   readonly readable: readonly string[];
   readonly hidden: readonly string[];
+  /** A directory of its own that outlives it. */
+  readonly state: boolean;
 }
+
+/** Both ends belong to it. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What a service may connect to outside: targets by name, or targets by address in a block. */
+export type EgressRule =
+  /** Lower case, punycode; `*.example.com` stands for exactly one more label on the left. */
+  | { readonly kind: 'name'; readonly name: string; readonly ports: PortRange }
+  | { readonly kind: 'block'; readonly cidr: string; readonly ports: PortRange };
 
 export interface Service {
   readonly name: string;
@@ -112,6 +128,8 @@ export interface Service {
   readonly upstreams: readonly Upstream[];
   /** Address that the service reaches in its VPS → service that answers there. */
   readonly reach: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** Empty: the service has no way out. */
+  readonly egress: readonly EgressRule[];
   readonly ready: Ready;
   readonly startTimeoutMs: number;
   readonly idle: Idle;
@@ -124,6 +142,11 @@ export interface Service {
     /** Per cent of one CPU. */
     readonly cpuPercent: number | null;
     readonly tasks: number | null;
+    /** 1 to 10000 against the 100 of others. */
+    readonly ioWeight: number | null;
+    /** Of each private tmpfs: /tmp, /var/tmp, /run, /dev/shm. */
+    readonly tmpBytes: number | null;
+    readonly descriptors: number | null;
   };
   readonly isolation: Isolation;
   readonly cpus: readonly number[];

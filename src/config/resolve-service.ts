@@ -25,12 +25,14 @@ export function resolveService(
   if (run === null || upstream === undefined) return null;
   const { routes, upstreams } = resolveRoutes([...path, 'routes'], shape.routes, upstream, context);
   checkReach(name, shape, upstream, context);
+  checkEgress(name, shape, context);
   return {
     name,
     routes,
     run,
     upstreams,
     reach: shape.reach,
+    egress: shape.egress,
     ready: resolveReady([...path, 'ready'], shape.ready, upstream, context),
     startTimeoutMs: shape.start_timeout,
     idle: resolveIdle([...path, 'idle'], shape.idle, context),
@@ -48,6 +50,9 @@ export function resolveService(
       memoryBytes: shape.resources.memory ?? null,
       cpuPercent: shape.resources.cpu ?? null,
       tasks: shape.resources.tasks ?? null,
+      ioWeight: shape.resources.io ?? null,
+      tmpBytes: shape.resources.tmp ?? null,
+      descriptors: shape.resources.descriptors ?? null,
     },
     isolation: resolveIsolation([...path, 'isolation'], shape.isolation, context),
     cpus: shape.cpus,
@@ -113,8 +118,13 @@ function resolveReady(
 }
 
 function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle {
-  if (idle === 'never') return { freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS };
-  const { freeze, stop, quiet } = idle;
+  if (idle === 'never') {
+    return { freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS, reclaim: false };
+  }
+  const { freeze, stop, quiet, reclaim } = idle;
+  if (reclaim && freeze === undefined) {
+    context.problem([...path, 'reclaim'], 'only a frozen service is reclaimed: set freeze too');
+  }
   if (freeze !== undefined && stop !== undefined && freeze >= stop) {
     context.problem([...path, 'freeze'], 'freeze comes before stop: it must be shorter');
   }
@@ -123,6 +133,7 @@ function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle
     freezeMs: freeze ?? null,
     stopMs: isEmpty ? DEFAULT_STOP_MS : (stop ?? null),
     quietMs: quiet,
+    reclaim,
   };
 }
 
@@ -138,7 +149,14 @@ function resolveIsolation(
     writable: absolute('writable'),
     readable: absolute('readable'),
     hidden: absolute('hidden'),
+    state: isolation.state,
   };
+}
+
+function checkEgress(name: string, { egress, isolation }: ServiceShape, context: LoadContext): void {
+  if (egress.length === 0 || isolation.network === 'private') return;
+  const message = "has no effect in the host's network; take it out, or set isolation.network: private";
+  context.problem(['services', name, 'egress'], message);
 }
 
 function checkReach(

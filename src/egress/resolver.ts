@@ -42,8 +42,7 @@ export class Resolver {
 async function lookUp(name: string): Promise<readonly Ip[]> {
   let found: readonly { readonly address: string }[];
   try {
-    // The trailing dot keeps the host's search domains out of it.
-    found = await lookup(name.includes('.') ? `${name}.` : name, { all: true, verbatim: true });
+    found = await lookup(name, { all: true, verbatim: true });
   } catch (error) {
     throw new EgressRefusal('unresolvable', messageOf(error));
   }

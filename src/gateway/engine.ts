@@ -60,6 +60,8 @@ export interface EngineHost {
   tryAcquire(demand: Demand): Use | null;
   /** Hands an accepted connection over to a process of a `stdio` service; the fd is closed either way. Rejects with a `Refusal`. */
   handOver(demand: Demand, fd: number): Promise<void>;
+  /** Whether something counts time: a lease that lingers, somebody who is held. */
+  readonly isTiming: boolean;
   /** One line of the access log. */
   logAccess(entry: AccessEntry): void;
   /** Counts and logs a refusal. */

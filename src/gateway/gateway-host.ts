@@ -170,6 +170,11 @@ export class GatewayHost implements EngineHost {
     return door && !door.isAllowed(sourceIp) ? 'access-denied' : null;
   }
 
+  get isTiming(): boolean {
+    for (const { lease } of this.#desks.values()) if (lease.grant || lease.waiting > 0) return true;
+    return false;
+  }
+
   tryAcquire(demand: Demand): Use | null {
     const desk = this.#deskOf(demand);
     const { grant } = desk.lease;

@@ -11,16 +11,25 @@ import {
 } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd, readMemfd } from '../sys/descriptors.js';
-import type { Engine, ListeningSocket } from './engine.js';
+import type { WatchFd } from '../sys/poller.js';
+import type { Engine, EngineHost, ListeningSocket } from './engine.js';
 import { GatewayHost } from './gateway-host.js';
-import { createNodeEngine } from './node-engine/node-engine.js';
 import { SupervisorLink } from './supervisor-link.js';
 
 const CONFIG_LIMIT_BYTES = 512 * 1024 * 1024;
 const REPORT_EVERY_MS = 1000;
 const REPORT_ROWS = 128;
 
-/** The unprivileged process: takes its share of the config and its sockets from the supervisor, and serves. */
+export interface GatewaySettings {
+  readonly log: Logger;
+  /** How this thread waits for descriptors. */
+  readonly watch: WatchFd;
+  readonly createEngine: (host: EngineHost) => Engine;
+  /** The supervisor is gone, or broke the rules. */
+  readonly onEnd: (failure: RouseError | null) => void;
+}
+
+/** One thread of the unprivileged process: takes its share of the config and its sockets from the supervisor, and serves. */
 export class Gateway {
   readonly #channel: Channel<ToGateway, ToSupervisor>;
   readonly #link: SupervisorLink;
@@ -32,17 +41,15 @@ export class Gateway {
   #engine: Engine | null = null;
   #readyGeneration = -1;
 
-  /** `controlFd`: this end of the control channel. `onEnd`: the supervisor is gone, or broke the rules. */
   constructor(
     controlFd: number,
-    private readonly log: Logger,
-    onEnd: (failure: RouseError | null) => void,
+    private readonly settings: GatewaySettings,
   ) {
     this.#channel = new Channel<ToGateway, ToSupervisor>(controlFd, {
       parse: (value) => value as ToGateway,
       onMessage: (message, fds) => this.#onMessage(message, fds),
-      onEnd,
-    });
+      onEnd: settings.onEnd,
+    }, settings.watch);
     this.#link = new SupervisorLink((message, fds = []) => this.#channel.send(message, fds));
     this.#channel.send({ type: 'hello', version: PROTOCOL_VERSION });
     setInterval(() => this.#report(null), REPORT_EVERY_MS).unref();
@@ -92,10 +99,10 @@ export class Gateway {
   #configure(fd: number): void {
     const config = JSON.parse(readMemfd(fd, CONFIG_LIMIT_BYTES)) as GatewayConfig;
     this.#config = config;
-    this.log.level = config.log.level;
+    this.settings.log.level = config.log.level;
     if (this.#host) this.#host.update(config);
-    else this.#host = new GatewayHost(config, this.#link, this.log);
-    this.#engine ??= createNodeEngine(this.#host);
+    else this.#host = new GatewayHost(config, this.#link, this.settings.log);
+    this.#engine ??= this.settings.createEngine(this.#host);
     this.#host.engine = this.#engine;
     this.#engine.update(config);
     this.#announceReady();

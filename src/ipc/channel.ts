@@ -1,7 +1,7 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import { closeFd } from '../sys/descriptors.js';
 import { receivePacket, sendPacket } from '../sys/fd-passing.js';
-import { type Watch, watchFd } from '../sys/poller.js';
+import { type Watch, type WatchFd, watchFd } from '../sys/poller.js';
 
 export interface ChannelHandlers<In> {
   /** The descriptors are the handler's from here on. */
@@ -32,8 +32,10 @@ export class Channel<In, Out> {
   constructor(
     private readonly fd: number,
     private readonly handlers: ChannelHandlers<In>,
+    /** How this thread waits for descriptors. */
+    watch: WatchFd = watchFd,
   ) {
-    this.#watch = watchFd(fd, { read: true }, (events) => {
+    this.#watch = watch(fd, { read: true }, (events) => {
       if (events.write) this.#flush();
       if (events.read) this.#receive();
     });

@@ -147,10 +147,10 @@ export class AdminService implements AdminApi {
   #leasesOf(driver: ServiceDriver): Explanation['leases'] {
     const { counters, gateways } = this.settings.supervisor;
     return [...driver.leases].map(([holder, { since }]) => {
-      const gateway = gateways.find((link) => link === holder);
-      const traffic = gateway && counters.ofGateway(gateway.epoch, driver.service.name);
+      const lane = gateways.flatMap(({ lanes }) => lanes).find((each) => each === holder);
+      const traffic = lane && counters.ofGateway(lane.epoch, driver.service.name);
       return {
-        holder: gateway ? `gateway ${gateway.name}` : holder.name,
+        holder: lane ? `gateway ${lane.name}` : holder.name,
         since: new Date(since).toISOString(),
         connections: traffic?.connections ?? 1,
         requests: traffic?.requestsInFlight ?? 0,

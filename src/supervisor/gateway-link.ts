@@ -1,25 +1,16 @@
-import { once } from 'node:events';
 import { Backoff } from '../base/backoff.js';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { Channel } from '../ipc/channel.js';
 import type { GatewayConfig } from '../ipc/gateway-config.js';
-import {
-  PROTOCOL_VERSION,
-  type ToGateway,
-  type ToSupervisor,
-  toSupervisorSchema,
-} from '../ipc/messages.js';
-import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
-import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
-import type { Launchers } from './launchers.js';
+import { closeFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
-import { GatewayRequests } from './gateway-requests.js';
+import { GatewayLane } from './gateway-lane.js';
 import { describeExit } from './instance.js';
+import type { Launchers } from './launchers.js';
 import type { BoundSocket } from './listener-sockets.js';
-import type { LeaseHolder, ServiceDriver } from './service-driver.js';
+import type { ServiceDriver } from './service-driver.js';
 import type { TrafficCounters } from './traffic-counters.js';
 import type { Vps } from './vps.js';
 
@@ -27,13 +18,26 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
 const HEALTHY_MS = 5000;
 /** A gateway that was never ready is given up after that many starts. */
 const HOPELESS_STARTS = 3;
-const REPORT_TIMEOUT_MS = 1000;
-const CONTROL_FD = 3;
+const FIRST_CONTROL_FD = 3;
 const SIGKILL = 9;
+
+/** What one engine of the gateway gets: listeners of some protocols, and what they lead to. */
+export interface LanePlan {
+  readonly engine: 'native' | 'node';
+}
+
+/** A gateway's share of the config, lane by lane. */
+export interface GatewayShare {
+  readonly generation: number;
+  /** As many as there are lanes. */
+  readonly lanes: readonly GatewayConfig[];
+}
 
 export interface GatewayLinkSettings {
   readonly name: string;
   readonly launcher: Launchers;
+  /** The first is the main thread's. */
+  readonly lanes: readonly LanePlan[];
   readonly buildVps: () => Promise<Vps>;
   readonly program: Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity' | 'cpus'>;
   readonly log: Logger;
@@ -44,30 +48,24 @@ export interface GatewayLinkSettings {
 }
 
 interface Life {
-  readonly epoch: string;
-  readonly channel: Channel<ToSupervisor, ToGateway>;
+  readonly lanes: readonly GatewayLane[];
   readonly child: ChildProcessHandle;
   readonly vps: Vps;
   readonly startedAtMs: number;
 }
 
-/** One gateway as the supervisor has it: its process, its channel, its share of the config, its successor when it dies. */
-export class GatewayLink implements LeaseHolder {
+/** One gateway as the supervisor has it: its process, its lanes, its share of the config, its successor when it dies. */
+export class GatewayLink {
   readonly #backoff = new Backoff(BACKOFF);
   readonly #listening = new Map<string, readonly BoundSocket[]>();
-  readonly #reports = new Map<number, () => void>();
-  #share: GatewayConfig | null = null;
-  #allowed: ReadonlySet<string> = new Set();
+  #share: GatewayShare | null = null;
   #life: Life | null = null;
   #restart: NodeJS.Timeout | null = null;
   #isClosed = false;
-  #lives = 0;
-  #lastReportId = 0;
-  #readyGeneration = -1;
-  #onReady = new Set<() => void>();
-  #onDrained: (() => void) | null = null;
   #isDraining = false;
+  #lives = 0;
   #lastEnd = '';
+  readonly #onProgress = new Set<() => void>();
 
   constructor(private readonly settings: GatewayLinkSettings) {}
 
@@ -83,128 +81,80 @@ export class GatewayLink implements LeaseHolder {
     return Math.max(0, this.#lives - 1);
   }
 
-  get epoch(): string {
-    return `${this.name}#${this.#lives}`;
+  /** Those of the process that runs now. */
+  get lanes(): readonly GatewayLane[] {
+    return this.#life?.lanes ?? [];
   }
 
   /** Starts the process. Rejects where it can't be started at all. */
   async start(): Promise<void> {
-    const { launcher, program, settings } = { ...this.settings, settings: this.settings };
+    const { buildVps, launcher, lanes, program } = this.settings;
     this.#lives += 1;
-    const vps = await settings.buildVps();
-    const [ours, theirs] = createSocketPair('seqpacket');
+    const vps = await buildVps();
+    const pairs = lanes.map(() => createSocketPair('seqpacket'));
     let child: ChildProcessHandle;
     try {
       child = await launcher.launch({
         ...program,
         directory: '/',
-        descriptors: [[0, 0], [1, 1], [2, 2], [theirs, CONTROL_FD]],
+        descriptors: [[0, 0], [1, 1], [2, 2], ...pairs.map(([, theirs], index) => [theirs, FIRST_CONTROL_FD + index] as const)],
         ...vps.target,
         umask: 0o077,
       });
     } catch (error) {
-      closeFd(ours);
+      for (const [ours] of pairs) closeFd(ours);
       await vps.dispose();
       throw error;
     } finally {
-      closeFd(theirs);
+      for (const [, theirs] of pairs) closeFd(theirs);
     }
-    this.#adopt(child, vps, ours);
+    this.#adopt(child, vps, pairs.map(([ours]) => ours));
   }
 
-  #adopt(child: ChildProcessHandle, vps: Vps, fd: number): void {
-    const { log, driverFor } = this.settings;
-    const channel: Channel<ToSupervisor, ToGateway> = new Channel<ToSupervisor, ToGateway>(fd, {
-      parse: (value) => toSupervisorSchema.parse(value),
-      onMessage: (message, fds) => this.#onMessage(requests, message, fds),
-      onEnd: (failure) => {
-        if (failure) log.error({ gateway: this.name }, `${failure.message}: the gateway is replaced`);
-        child.signal(SIGKILL);
-      },
-    });
-    const requests = new GatewayRequests({
-      holder: this,
-      driverFor: (service) => (this.#allowed.has(service) ? driverFor(service) : null),
-      send: (message, fds = []) => channel.send(message, fds, { closeAfter: true }),
-      log: log.child({ gateway: this.name }),
-    });
-    const life = { epoch: this.epoch, channel, child, vps, startedAtMs: performance.now() };
+  #adopt(child: ChildProcessHandle, vps: Vps, fds: readonly number[]): void {
+    const { counters, driverFor, log } = this.settings;
+    const lanes = fds.map(
+      (fd, index) =>
+        new GatewayLane(fd, {
+          name: this.name,
+          epoch: `${this.name}#${this.#lives}/${index}`,
+          log,
+          counters,
+          driverFor,
+          onProgress: () => this.#progress(),
+          onEnd: (failure) => {
+            if (failure) log.error({ gateway: this.name }, `${failure.message}: the gateway is replaced`);
+            child.signal(SIGKILL);
+          },
+        }),
+    );
+    const life = { lanes, child, vps, startedAtMs: performance.now() };
     this.#life = life;
     void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
-    this.#sendAll();
-  }
-
-  #sendAll(): void {
-    if (!this.#share) return;
-    this.#sendShare(this.#share);
+    if (this.#share) this.#sendShare(this.#share);
     for (const [name, sockets] of this.#listening) this.#sendSockets(name, sockets);
   }
 
-  #onMessage(requests: GatewayRequests, message: ToSupervisor, fds: number[]): void {
-    const wanted = message.type === 'hand-over' ? 1 : 0;
-    if (fds.length !== wanted) {
-      for (const fd of fds) closeFd(fd);
-      throw new RouseError('protocol', `${message.type} came with ${fds.length} descriptors instead of ${wanted}`);
-    }
-    switch (message.type) {
-      case 'hello':
-        if (message.version !== PROTOCOL_VERSION) {
-          throw new RouseError('protocol', `a gateway of protocol version ${message.version} instead of ${PROTOCOL_VERSION}`);
-        }
-        break;
-      case 'ready':
-        this.#readyGeneration = message.generation;
-        for (const resume of this.#onReady) resume();
-        break;
-      case 'acquire':
-        requests.acquire(message);
-        break;
-      case 'release':
-        requests.release(message);
-        break;
-      case 'sockets':
-        requests.sockets(message);
-        break;
-      case 'dial':
-        void requests.dial(message);
-        break;
-      case 'hand-over':
-        requests.handOver(message, fds[0] as number);
-        break;
-      case 'report':
-        this.#onReport(message);
-        break;
-      case 'drained':
-        this.#onDrained?.();
-        break;
-    }
-  }
-
-  #onReport(message: Extract<ToSupervisor, { type: 'report' }>): void {
-    const known = this.#share;
-    const services = message.services.filter(({ name }) => this.#allowed.has(name));
-    const listeners = message.listeners.filter(({ name }) => known?.listeners.some((own) => own.name === name));
-    this.settings.counters.report(this.epoch, services, listeners);
-    if (message.id !== null && !message.more) this.#reports.get(message.id)?.();
+  #progress(): void {
+    for (const resume of [...this.#onProgress]) resume();
   }
 
   #onExit(life: Life, how: string): void {
-    const { log, counters, drivers } = this.settings;
-    life.channel.close();
     void life.vps.dispose();
-    counters.end(life.epoch);
+    for (const lane of life.lanes) {
+      lane.close();
+      for (const driver of this.settings.drivers()) driver.dropHolder(lane);
+    }
     if (this.#life !== life) return;
     this.#life = null;
     this.#lastEnd = how;
-    for (const resume of this.#onReady) resume();
-    for (const driver of drivers()) driver.dropHolder(this);
-    for (const settle of this.#reports.values()) settle();
-    this.#onDrained?.();
+    this.#progress();
     if (this.#isClosed || this.#isDraining) return;
     if (performance.now() - life.startedAtMs >= HEALTHY_MS) this.#backoff.reset();
     const delayMs = this.#backoff.failures === 0 ? 0 : this.#backoff.next();
     if (this.#backoff.failures === 0) this.#backoff.next();
-    log.error({ gateway: this.name }, `the gateway ${how}; its successor starts${delayMs > 0 ? ` in ${delayMs} ms` : ''}`);
+    const when = delayMs > 0 ? ` in ${delayMs} ms` : '';
+    this.settings.log.error({ gateway: this.name }, `the gateway ${how}; its successor starts${when}`);
     this.#scheduleRestart(delayMs);
   }
 
@@ -220,15 +170,13 @@ export class GatewayLink implements LeaseHolder {
   }
 
   /** Its share of the config, from now on. Listeners that it doesn't have any more are to be taken away first. */
-  configure(share: GatewayConfig): void {
+  configure(share: GatewayShare): void {
     this.#share = share;
-    this.#allowed = new Set(share.services.map(({ name }) => name));
-    if (this.#life) this.#sendShare(share);
+    this.#sendShare(share);
   }
 
-  #sendShare(share: GatewayConfig): void {
-    const fd = createMemfd('rouse-config', JSON.stringify(share));
-    this.#send({ type: 'configure', generation: share.generation }, [fd], true);
+  #sendShare(share: GatewayShare): void {
+    for (const [index, lane] of this.lanes.entries()) lane.configure(share.lanes[index] as GatewayConfig);
   }
 
   listen(name: string, sockets: readonly BoundSocket[]): void {
@@ -237,77 +185,60 @@ export class GatewayLink implements LeaseHolder {
   }
 
   #sendSockets(listener: string, sockets: readonly BoundSocket[]): void {
-    for (let from = 0; from < sockets.length; from += PACKET_LIMIT_FDS) {
-      const part = sockets.slice(from, from + PACKET_LIMIT_FDS);
-      const last = from + PACKET_LIMIT_FDS >= sockets.length;
-      this.#send({ type: 'listen', listener, addresses: part.map(({ address }) => address), last }, part.map(({ fd }) => duplicateFd(fd)), true);
-    }
+    for (const lane of this.#lanesOf(listener)) lane.listen(listener, sockets);
+  }
+
+  #lanesOf(listener: string): GatewayLane[] {
+    return this.lanes.filter((_, index) => this.#share?.lanes[index]?.listeners.some(({ name }) => name === listener));
   }
 
   unlisten(name: string): void {
     this.#listening.delete(name);
-    this.#send({ type: 'unlisten', listener: name });
+    for (const lane of this.lanes) lane.unlisten(name);
   }
 
   instanceGone(service: string, instance: number): void {
-    if (this.#allowed.has(service)) this.#send({ type: 'gone', service, instance });
+    for (const lane of this.lanes) lane.instanceGone(service, instance);
   }
 
   /** Asks it to let go of a service that it keeps for a moment after the last use. Resolves when it has (or doesn't answer). */
   async yieldLease(service: string): Promise<void> {
-    if (this.#allowed.has(service)) this.#send({ type: 'yield', service });
-    await this.refreshCounters();
-  }
-
-  #send(message: ToGateway, fds: readonly number[] = [], closeAfter = false): void {
-    if (this.#life) this.#life.channel.send(message, fds, { closeAfter });
-    else if (closeAfter) for (const fd of fds) closeFd(fd);
-  }
-
-  /** Resolves when it takes connections on every listener of this generation, or at the signal. */
-  async untilReady(generation: number, signal: AbortSignal): Promise<void> {
-    while (this.#readyGeneration < generation && !signal.aborted) {
-      if (this.#readyGeneration < 0 && this.#lives > HOPELESS_STARTS) {
-        throw new RouseError('system', `gateway ${this.name} ${this.#lastEnd} again and again before it was ready`);
-      }
-      await new Promise<void>((resolve) => {
-        const resume = () => {
-          this.#onReady.delete(resume);
-          resolve();
-        };
-        this.#onReady.add(resume);
-        signal.addEventListener('abort', resume, { once: true });
-      });
-    }
+    await Promise.all(this.lanes.map((lane) => lane.yieldLease(service)));
   }
 
   /** Resolves when the counters are those of now (or the gateway doesn't answer in time). */
   async refreshCounters(): Promise<void> {
-    if (!this.#life) return;
-    this.#lastReportId += 1;
-    const id = this.#lastReportId;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => settle(), REPORT_TIMEOUT_MS);
-      const settle = () => {
-        clearTimeout(timer);
-        this.#reports.delete(id);
+    await Promise.all(this.lanes.map((lane) => lane.refreshCounters()));
+  }
+
+  /** Resolves when it takes connections on every listener of this generation, or at the signal. Rejects where it never will. */
+  async untilReady(generation: number, signal: AbortSignal): Promise<void> {
+    const isReady = () => this.#life !== null && this.lanes.every((lane) => lane.readyGeneration >= generation);
+    while (!isReady() && !signal.aborted) {
+      if (this.#lives > HOPELESS_STARTS && !this.#life) {
+        throw new RouseError('system', `gateway ${this.name} ${this.#lastEnd} again and again before it was ready`);
+      }
+      await this.#nextProgress(signal);
+    }
+  }
+
+  #nextProgress(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const resume = () => {
+        this.#onProgress.delete(resume);
+        signal.removeEventListener('abort', resume);
         resolve();
       };
-      this.#reports.set(id, settle);
-      this.#send({ type: 'report', id });
+      this.#onProgress.add(resume);
+      signal.addEventListener('abort', resume, { once: true });
     });
   }
 
   /** Lets it end its connections, until the signal; then ends it. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    if (this.#life && !signal.aborted) {
-      const drained = new Promise<void>((resolve) => {
-        this.#onDrained = resolve;
-      });
-      this.#send({ type: 'drain' });
-      await Promise.race([drained, once(signal, 'abort')]);
-    }
+    for (const lane of this.lanes) lane.drain();
+    while (!signal.aborted && this.lanes.some((lane) => !lane.hasDrained)) await this.#nextProgress(signal);
     await this.close();
   }
 

@@ -3,23 +3,43 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Config, GatewaySettings, Listener, Protocol, Route, Service } from '../config/model.js';
 import { formatUpstream } from '../config/upstream.js';
 import type { GatewayConfig, GatewayListener, GatewayService } from '../ipc/gateway-config.js';
+import type { GatewayShare, LanePlan } from './gateway-link.js';
 import { reachListenerName } from './reach.js';
 
 const NO_ACCESS_RULES = { allow: null, deny: [] };
 
+/** What the native engine takes; all else is the node engine's. */
+const NATIVE_PROTOCOLS: ReadonlySet<Protocol> = new Set<Protocol>(['tcp', 'tls']);
+
+/** The main thread has the node engine, which some protocols always run on; native engines have threads of their own. */
+export function lanesOf({ engine, threads }: GatewaySettings): LanePlan[] {
+  const native = engine === 'native' ? Array.from({ length: threads }, () => ({ engine: 'native' }) as const) : [];
+  return [{ engine: 'node' }, ...native];
+}
+
 /**
  * A gateway's share of the config: its listeners, with certificates read, and the services that they
- * lead to, with those of its routes only that it can use. Throws a `RouseError` of code `config`
- * where a certificate can't be read.
+ * lead to, with those of its routes only that it can use, lane by lane. `reach` is the first
+ * gateway's. Throws a `RouseError` of code `config` where a certificate can't be read.
  */
-export function shareFor(
+export function shareFor(config: Config, gateway: GatewaySettings, generation: number): GatewayShare {
+  const lanes = lanesOf(gateway).map(({ engine }) => {
+    const isTaken = (protocol: Protocol) =>
+      (gateway.engine === 'native' && NATIVE_PROTOCOLS.has(protocol)) === (engine === 'native');
+    return shareOfLane(config, gateway, generation, isTaken);
+  });
+  return { generation, lanes };
+}
+
+function shareOfLane(
   config: Config,
   gateway: GatewaySettings,
   generation: number,
-  hasReach: boolean,
+  isTaken: (protocol: Protocol) => boolean,
 ): GatewayConfig {
   const own = new Set(gateway.listeners);
-  const listeners = config.listeners.filter(({ name }) => own.has(name));
+  const listeners = config.listeners.filter(({ name, protocol }) => own.has(name) && isTaken(protocol));
+  const hasReach = config.gateways[0] === gateway && isTaken('tcp');
   const reached = hasReach ? config.services.flatMap(reachListenersOf) : [];
   const targets = new Set(reached.map(({ fixedService }) => fixedService));
   const services = config.services

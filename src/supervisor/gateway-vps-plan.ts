@@ -2,18 +2,23 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type HostFiles, isWithin } from './host-files.js';
 import { bindMounts, mountArguments, orderMounts } from './mounts.js';
-import { holderArguments } from './vps-plan.js';
+import { holderArguments, RESOLVER_DIRECTORIES } from './vps-plan.js';
 
 export interface GatewayVpsRequest {
   readonly hostname: string;
+  /** `host`: with what it takes to resolve names. */
+  readonly network: 'none' | 'host';
   /** See {@link findGatewayPaths}. */
   readonly readable: readonly string[];
   readonly command: readonly string[];
 }
 
-const NAMESPACES = [
-  ...['--unshare-net', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
-  '--unshare-cgroup-try',
+const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'];
+
+/** How names are resolved: getaddrinfo(3), resolv.conf(5), and where the latter often points to. */
+const RESOLVER_FILES = [
+  ...['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf', '/etc/host.conf', '/etc/gai.conf'],
+  ...RESOLVER_DIRECTORIES,
 ];
 
 /** Where programs and libraries are looked for outside /usr; symlinks into it on merged systems. */
@@ -23,8 +28,9 @@ const SYSTEM_FOLDERS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const NIX_STORE = '/nix/store';
 
 /**
- * bubblewrap's arguments for a gateway's holder: no network, and a read-only root that starts empty
- * and gets /usr, what node and rouse consist of, /proc and /dev, and nothing of any service.
+ * bubblewrap's arguments for a designated VPS's holder: a read-only root that starts empty and gets
+ * /usr, what node and rouse consist of, /proc and /dev, and nothing of any service. Gateways have
+ * no network.
  */
 export function gatewayVpsArguments(request: GatewayVpsRequest, host: HostFiles): string[] {
   const system = [
@@ -34,13 +40,15 @@ export function gatewayVpsArguments(request: GatewayVpsRequest, host: HostFiles)
     '/etc/ssl/openssl.cnf',
     '/etc/localtime',
   ];
-  const paths = [...system, ...request.readable].filter(host.exists);
+  const resolver = request.network === 'host' ? RESOLVER_FILES : [];
+  const paths = [...system, ...resolver, ...request.readable].filter(host.exists);
   const mounts = orderMounts([
     { kind: 'tmpfs', path: '/', mode: 0o755, sealed: false, where: 'always' },
     ...paths.flatMap((path) => bindMounts('ro', path, 'hidden', host)),
   ]);
   return [
     ...NAMESPACES,
+    ...(request.network === 'none' ? ['--unshare-net'] : []),
     ...['--hostname', request.hostname],
     ...mountArguments(mounts),
     ...['--proc', '/proc', '--dev', '/dev', '--remount-ro', '/dev', '--remount-ro', '/'],

@@ -229,6 +229,8 @@ export class Instance {
       inherited: process.env,
       searchPath: systemPath(),
       notifySocket: notify?.inside ?? null,
+      egressAddress: this.settings.prepared.egressAddress,
+      directHosts: Object.values(this.service.reach).map(({ host }) => host),
       listenNames: how.listenNames,
       connection: how.connection,
     });

@@ -23,6 +23,8 @@ export interface Isolation {
   /** null: there is none. */
   readonly planFor: ((service: Service, notifyDirectory: string | null) => VpsPlan) | null;
   readonly buildGatewayVps: (name: string) => Promise<Vps>;
+  /** As a gateway's, but in the host's network. */
+  readonly buildEgressVps: () => Promise<Vps>;
 }
 
 /**
@@ -52,6 +54,7 @@ const NO_ISOLATION: Isolation = {
   description: 'none',
   planFor: null,
   buildGatewayVps: async () => new HostVps(),
+  buildEgressVps: async () => new HostVps(),
 };
 
 function heldIsolation({ packageRoot, runtimeDir, stateDir }: IsolationSettings): Isolation {
@@ -85,8 +88,15 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir }: IsolationSettings)
       HeldVps.build({
         name: `gateway ${name}`,
         bubblewrap,
-        arguments: gatewayVpsArguments({ hostname: hostnameOf(`gateway-${name}`), readable, command }, hostFiles),
+        arguments: gatewayVpsArguments({ hostname: hostnameOf(`gateway-${name}`), network: 'none', readable, command }, hostFiles),
         network: 'private',
+      }),
+    buildEgressVps: () =>
+      HeldVps.build({
+        name: 'egress',
+        bubblewrap,
+        arguments: gatewayVpsArguments({ hostname: 'egress', network: 'host', readable, command }, hostFiles),
+        network: 'host',
       }),
   };
 }

@@ -17,6 +17,10 @@ export interface EnvironmentRequest {
   readonly searchPath: string;
   /** Path inside the VPS; null: the service doesn't notify. */
   readonly notifySocket: string | null;
+  /** The proxy to the outside, as `127.0.0.1:61042`; null: none. */
+  readonly egressAddress: string | null;
+  /** Hosts that are reached without it. */
+  readonly directHosts: readonly string[];
   /** Names of the inherited listening sockets, which are descriptors from 3 on (sd_listen_fds(3)). */
   readonly listenNames: readonly string[];
   /** The client, where the process serves one connection. */
@@ -38,6 +42,7 @@ export function serviceEnvironment(request: EnvironmentRequest): Record<string, 
     USER: request.user,
     LOGNAME: request.user,
     SHELL: '/bin/sh',
+    ...proxyVariables(request),
     ...request.fileEnvironment,
     ...request.environment,
     ...protocolVariables(request),
@@ -49,6 +54,20 @@ function localeOf(inherited: EnvironmentRequest['inherited']): Record<string, st
   return Object.fromEntries(
     pairs.filter((pair): pair is [string, string] => pair[1] !== undefined),
   );
+}
+
+/** As curl(1) describes them; programs read them in either case. */
+function proxyVariables(request: EnvironmentRequest): Record<string, string> {
+  const { egressAddress, directHosts } = request;
+  if (egressAddress === null) return {};
+  const variables = {
+    HTTP_PROXY: `http://${egressAddress}`,
+    HTTPS_PROXY: `http://${egressAddress}`,
+    ALL_PROXY: `socks5h://${egressAddress}`,
+    NO_PROXY: [...new Set(['localhost', '127.0.0.1', '::1', ...directHosts])].join(','),
+  };
+  const lowerCase = Object.entries(variables).map(([name, value]) => [name.toLowerCase(), value]);
+  return { ...variables, ...Object.fromEntries(lowerCase) };
 }
 
 function protocolVariables(request: EnvironmentRequest): Record<string, string> {

@@ -5,8 +5,10 @@ import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { ReloadReport, StateEvent } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
+import { EgressDoors } from './egress-doors.js';
+import { EgressLink } from './egress-link.js';
 import { GatewayLink } from './gateway-link.js';
-import { shareFor } from './gateway-share.js';
+import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
 import { findIsolation, type Isolation } from './isolation.js';
@@ -29,6 +31,8 @@ export interface SupervisorSettings {
   readonly packageRoot: string;
   /** The gateway's program, a file of the package. */
   readonly gatewayProgram: string;
+  /** The egress process's program, likewise. */
+  readonly egressProgram: string;
   /** Environment of gateways: how they log. */
   readonly gatewayEnvironment: Readonly<Record<string, string>>;
   readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
@@ -40,6 +44,8 @@ export interface SupervisorSettings {
 
 /** The start of a gateway, and the change of one's listeners, are waited for that long. */
 const READY_TIMEOUT_MS = 30_000;
+/** Each look-up of a name holds one while name servers don't answer. */
+const EGRESS_LOOKUP_THREADS = 64;
 
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
@@ -54,6 +60,7 @@ export class Supervisor {
   readonly #stateListeners = new Set<(event: StateEvent) => void>();
   readonly #startQueue: StartQueue;
   readonly #reach: Reach;
+  readonly #egress: EgressDoors;
   readonly #store: VpsStore;
   readonly #createInstance: InstanceFactory;
   readonly #certificates: CertificateWatch;
@@ -81,7 +88,8 @@ export class Supervisor {
       },
       log,
     );
-    this.#store = new VpsStore({ runtimeDir, planFor: isolation.planFor, reach: this.#reach, log });
+    this.#egress = new EgressDoors(this.#createEgressLink(), log);
+    this.#store = new VpsStore({ runtimeDir, planFor: isolation.planFor, reach: this.#reach, egress: this.#egress, log });
     this.#createInstance = createInstanceFactory(this.#store, identities, launcher);
     this.#certificates = new CertificateWatch(() => void this.#refreshCertificates());
   }
@@ -139,6 +147,7 @@ export class Supervisor {
     this.#resolveIdentities(config.services);
     for (const service of config.services) this.#addDriver(service);
     await this.#bindListeners(config);
+    await this.#configureEgress(config);
     await Promise.all(config.gateways.map((gateway) => this.#openGateway(config, gateway)));
     await this.#untilGatewaysReady();
     this.#certificates.watch(config);
@@ -186,11 +195,12 @@ export class Supervisor {
     const link = new GatewayLink({
       name: gateway.name,
       launcher: this.launcher,
+      lanes: lanesOf(gateway),
       buildVps: () => this.isolation.buildGatewayVps(gateway.name),
       program: {
         executable: process.execPath,
         arguments: [process.execPath, gatewayProgram],
-        environment: Object.entries(gatewayEnvironment).map(([name, value]) => `${name}=${value}`),
+        environment: Object.entries({ ...gatewayEnvironment, ROUSE_LANES: String(lanesOf(gateway).length) }).map(([name, value]) => `${name}=${value}`),
         identity: switchable(identity),
         cpus: gateway.cpus,
       },
@@ -206,13 +216,35 @@ export class Supervisor {
   }
 
   #share(config: Config, gateway: GatewaySettings, link: GatewayLink): void {
-    link.configure(shareFor(config, gateway, this.#generation, config.gateways[0] === gateway));
+    link.configure(shareFor(config, gateway, this.#generation));
   }
 
   async #untilGatewaysReady(): Promise<void> {
     const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
     await Promise.all(this.gateways.map((gateway) => gateway.untilReady(this.#generation, timeout)));
     if (timeout.aborted) throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
+  }
+
+  #createEgressLink(): EgressLink {
+    const { egressProgram, gatewayEnvironment, log } = this.settings;
+    const identity = this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] });
+    const environment = { ...gatewayEnvironment, UV_THREADPOOL_SIZE: String(EGRESS_LOOKUP_THREADS) };
+    return new EgressLink({
+      launcher: this.launcher,
+      buildVps: () => this.isolation.buildEgressVps(),
+      program: {
+        executable: process.execPath,
+        arguments: [process.execPath, egressProgram],
+        environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+        identity: switchable(identity),
+      },
+      log,
+    });
+  }
+
+  /** Without isolation services have every way out anyway. */
+  async #configureEgress(config: Config): Promise<void> {
+    if (this.isolation.planFor) await this.#egress.configure(config);
   }
 
   #resolveIdentities(services: readonly Service[]): void {
@@ -233,7 +265,7 @@ export class Supervisor {
     const changes = diffConfigs(old, wanted);
     const config = keepUnchanged(old, wanted);
     this.#resolveIdentities(config.services);
-    for (const gateway of config.gateways) shareFor(config, gateway, this.#generation + 1, false);
+    for (const gateway of config.gateways) shareFor(config, gateway, this.#generation + 1);
     try {
       await this.#bindListeners(config);
     } catch (error) {
@@ -243,6 +275,8 @@ export class Supervisor {
     this.#config = config;
     this.#generation += 1;
     this.#startQueue.resize(config.startParallel);
+    // What fails is said in the log, and tried again.
+    await this.#configureEgress(config).catch(() => {});
     await this.#changeServices(config);
     await this.#changeGateways(old, config);
     await this.#untilGatewaysReady();
@@ -297,6 +331,7 @@ export class Supervisor {
       await this.outputs.get(name)?.finish();
       this.outputs.delete(name);
       this.#store.drop(name);
+      this.#egress.forget(name);
     }
   }
 
@@ -344,6 +379,7 @@ export class Supervisor {
     this.#listeners.close();
     await Promise.all([...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)));
     await this.#store.close();
+    await this.#egress.close();
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
     await this.launcher.close();
     await this.home?.dispose();

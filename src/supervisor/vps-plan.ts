@@ -34,7 +34,7 @@ const INFO_FD = 3;
 const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'];
 
 /** Where resolv.conf often points to; in the host's network names must resolve. */
-const RESOLVER_DIRECTORIES = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
+export const RESOLVER_DIRECTORIES = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
 
 const SHARED_MODE = 0o1777;
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
+import type { EgressDoors } from './egress-doors.js';
 import type { Reach } from './reach.js';
 import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
 
@@ -14,6 +15,8 @@ export interface PreparedVps {
   readonly vps: Vps;
   /** Directory of the notify socket out here; null: none. */
   readonly notifyDirectory: string | null;
+  /** Where its proxy to the outside takes connections in there; null: there is none. */
+  readonly egressAddress: string | null;
   release(): Promise<void>;
 }
 
@@ -27,6 +30,7 @@ export interface VpsStoreSettings {
   /** null: this machine (or the config) has no isolation. */
   readonly planFor: ((service: Service, notifyDirectory: string | null) => VpsPlan) | null;
   readonly reach: Reach;
+  readonly egress: EgressDoors;
   readonly log: Logger;
 }
 
@@ -109,7 +113,7 @@ export class VpsStore {
   }
 
   async #build(service: Service): Promise<PreparedVps> {
-    const { planFor, runtimeDir, reach } = this.settings;
+    const { planFor, runtimeDir, reach, egress } = this.settings;
     this.#serial += 1;
     const notifyDirectory =
       service.ready.kind === 'notify'
@@ -122,12 +126,14 @@ export class VpsStore {
     try {
       const vps = planFor ? await HeldVps.build(planFor(service, notifyDirectory)) : new HostVps();
       const closeReach = reach.open(service, vps);
+      const door = egress.open(service, vps);
       const release = async () => {
         closeReach();
+        door.close();
         await vps.dispose();
         removeDirectory();
       };
-      return { vps, notifyDirectory, release };
+      return { vps, notifyDirectory, egressAddress: door.address, release };
     } catch (error) {
       removeDirectory();
       throw error instanceof RouseError ? error : new RouseError('isolation', messageOf(error));

@@ -1,8 +1,13 @@
-import { Epoll } from './epoll.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, Epoll } from './epoll.js';
 import { exitNow } from './libc.js';
+import type { PollEvents, WatchFd } from './poller.js';
 
 export interface EventHandler {
   onEvents(events: number): void;
+}
+
+function bitsOf({ read, write }: PollEvents): number {
+  return (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0);
 }
 
 /** While something counts time (a lease lingers, somebody is held) timers are looked at that often, in milliseconds. */
@@ -24,16 +29,30 @@ export class NativeLoop {
   /** Whether timers matter now. */
   isTiming: () => boolean = () => true;
 
+  /** Watches a descriptor, or goes on watching it for another handler. Throws a `SystemError`. */
   add(fd: number, events: number, handler: EventHandler): void {
     this.#lastTag = (this.#lastTag + 1) | 0;
+    if (this.#handlers[fd]) this.#epoll.modify(fd, events, this.#lastTag);
+    else this.#epoll.add(fd, events, this.#lastTag);
     this.#handlers[fd] = handler;
     this.#tags[fd] = this.#lastTag;
-    this.#epoll.add(fd, events, this.#lastTag);
   }
 
-  modify(fd: number, events: number): void {
-    this.#epoll.modify(fd, events, this.#tags[fd] as number);
-  }
+  /** As `watchFd` of the main thread; what happens there may have started promises, so Node's loop gets a turn. */
+  readonly watch: WatchFd = (fd, events, onReady) => {
+    const handler = {
+      onEvents: (bits: number) => {
+        this.#needsTurn = true;
+        const isError = (bits & (EPOLLERR | EPOLLHUP)) !== 0;
+        onReady({ read: isError || (bits & EPOLLIN) !== 0, write: isError || (bits & EPOLLOUT) !== 0 });
+      },
+    };
+    this.add(fd, bitsOf(events), handler);
+    return {
+      want: (next) => this.add(fd, bitsOf(next), handler),
+      close: () => this.remove(fd),
+    };
+  };
 
   /** Forgets a descriptor that is about to be closed. */
   forget(fd: number): void {

@@ -12,6 +12,9 @@ export interface Watch {
   want(events: PollEvents): void;
 }
 
+/** A way to wait for a descriptor: `onReady` is called whenever it is ready, level-triggered. */
+export type WatchFd = (fd: number, events: PollEvents, onReady: (events: PollEvents) => void) => Watch;
+
 export interface PollEvents {
   readonly read?: boolean;
   readonly write?: boolean;

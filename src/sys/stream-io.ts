@@ -121,3 +121,13 @@ export function keepAlive(fd: number, idleSeconds: number): void {
   option.bytes.writeInt32LE(idleSeconds, 0);
   setsockoptCall(fd, IPPROTO_TCP, TCP_KEEPIDLE, optionAddress, 4);
 }
+
+const connectCall = libc.func('int connect(int, void *, uint32_t)');
+const EINPROGRESS = 115;
+
+/** Starts to connect; 0, or errno where that failed at once. That it succeeded is told by EPOLLOUT. */
+export function startConnecting(fd: number, name: Buffer): number {
+  if (connectCall(fd, name, name.length) === 0) return 0;
+  const errno = lastErrno();
+  return errno === EINPROGRESS ? 0 : errno;
+}

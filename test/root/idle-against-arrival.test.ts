@@ -1,13 +1,11 @@
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createRouse, type StateEvent } from 'rouse';
-import { beforeEach, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { helloMessage, hostName, records, serverName } from '../gateway/client-hellos.js';
-import { FIXTURES } from '../support/fixture.js';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
-import { seededRandom } from './support-random.js';
-import { needRoot, portOf } from './support-rouse.js';
+import { RunningRouse, serviceOf, titled, whyNoIsolation } from './root-support.js';
+import { seededRandom } from './seeded-random.js';
 
 const SEED = 20_240_607;
 const DURATION_MS = 30_000;
@@ -28,7 +26,7 @@ const SERVICES: readonly { name: string; protocol: Protocol; server?: string; id
   { name: 'tls-freezing', protocol: 'tls', idle: FREEZING },
   { name: 'http-stopping', protocol: 'http', idle: STOPPING },
   { name: 'http-freezing', protocol: 'http', idle: FREEZING },
-  { name: 'pooled-stopping', protocol: 'http', server: './keep-alive-server.pl', idle: STOPPING },
+  { name: 'pooled-stopping', protocol: 'http', server: 'keep-alive-server.pl', idle: STOPPING },
 ];
 
 const keepAlive = new http.Agent({ keepAlive: true });
@@ -64,16 +62,12 @@ function makeConfig() {
   const listeners: Record<string, object> = {};
   const services: Record<string, object> = {};
   for (const service of SERVICES) {
-    const { name, protocol, server = './fast-server.pl', idle } = service;
+    const { name, protocol, server = 'fast-server.pl', idle } = service;
     const by = { tcp: {}, tls: { sni: `${name}.test` }, http: { host: `${name}.test` } }[protocol];
     const names = GATEWAYS.map((gateway) => listenerName(gateway, service));
     for (const listener of names) listeners[listener] = { address: '127.0.0.1:0', protocol };
-    services[name] = {
-      routes: names.map((listener) => ({ listener, ...by })),
-      run: { command: [server, '4000'], directory: FIXTURES },
-      upstream: 'tcp:4000',
-      idle,
-    };
+    const routes = names.map((listener) => ({ listener, ...by }));
+    services[name] = serviceOf([server, 3000], { routes, idle });
   }
   const ofGateway = (gateway: string) =>
     Object.keys(listeners).filter((listener) => listener.endsWith(`-${gateway}`));
@@ -86,38 +80,36 @@ function pauseMs(random: () => number): number {
   return random() < 0.5 ? 20 + random() * 50 : random() * 400;
 }
 
-beforeEach(needRoot);
+describe.skipIf(whyNoIsolation !== null)(titled('services that go idle all the time'), () => {
+  test('lose no request, whenever and through whichever gateway it comes', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await using running = await RunningRouse.start(makeConfig());
+    const count = (state: string) => running.events.filter(({ to }) => to === state).length;
+    const isWorn = () => count('stopped') >= WANTED_STOPS && count('frozen') >= WANTED_FREEZES;
+    const time = AbortSignal.timeout(DURATION_MS);
+    const failures: string[] = [];
 
-test('services that go idle all the time lose no request, whenever and through whichever gateway it comes', {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  await using rouse = await createRouse(makeConfig());
-  const events: StateEvent[] = [];
-  rouse.on('state', (event) => events.push(event));
-  const count = (state: string) => events.filter(({ to }) => to === state).length;
-  const isWorn = () => count('stopped') >= WANTED_STOPS && count('frozen') >= WANTED_FREEZES;
-  const failures: string[] = [];
-  const time = AbortSignal.timeout(DURATION_MS);
+    const visitors = SERVICES.flatMap((service, index) =>
+      GATEWAYS.map(async (gateway, which) => {
+        const { name, protocol } = service;
+        const random = seededRandom(SEED + 10 * index + which);
+        const port = await running.port(listenerName(gateway, service));
+        while (failures.length === 0 && !(time.aborted && isWorn())) {
+          await delay(pauseMs(random));
+          await VISITS[protocol](port, name, random()).catch((error) =>
+            failures.push(`${new Date().toISOString()} ${name} by ${gateway}: ${error.message}`),
+          );
+        }
+      }),
+    );
+    await Promise.all(visitors);
+    keepAlive.destroy();
 
-  const visitors = SERVICES.flatMap((service, index) =>
-    GATEWAYS.map(async (gateway, which) => {
-      const { name, protocol } = service;
-      const random = seededRandom(SEED + 10 * index + which);
-      const port = await portOf(rouse, listenerName(gateway, service));
-      while (failures.length === 0 && !(time.aborted && isWorn())) {
-        await delay(pauseMs(random));
-        await VISITS[protocol](port, name, random()).catch((error) =>
-          failures.push(`${new Date().toISOString()} ${name} through ${gateway}: ${error.message}`),
-        );
-      }
-    }),
-  );
-  await Promise.all(visitors);
-  keepAlive.destroy();
-
-  expect(failures, JSON.stringify(events.slice(-20), null, 1)).toEqual([]);
-  expect(count('failed')).toBe(0);
-  for (const { name } of SERVICES) {
-    expect(events.some(({ service, to }) => service === name && to === 'stopped'), name).toBe(true);
-  }
+    expect(failures, JSON.stringify(running.events.slice(-20), null, 1)).toEqual([]);
+    expect(count('failed')).toBe(0);
+    for (const { name } of SERVICES) {
+      expect(running.changes(name, 'stopped'), name).not.toEqual([]);
+    }
+  });
 });

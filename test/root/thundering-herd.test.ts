@@ -1,79 +1,72 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { createRouse } from 'rouse';
-import { beforeEach, expect, test } from 'vitest';
-import { FIXTURES } from '../support/fixture.js';
-import { needRoot, portOf, serviceOf } from './support-rouse.js';
+import { describe, expect, test } from 'vitest';
+import {
+  helloService,
+  listenersOf,
+  RunningRouse,
+  serviceOf,
+  titled,
+  whyNoIsolation,
+} from './root-support.js';
 
 const HERD = 2000;
 const TIMEOUT_MS = 120_000;
 
-const CONFIG = {
-  listeners: {
-    lines: { address: '127.0.0.1:0', protocol: 'tcp' },
-    web: { address: '127.0.0.1:0', protocol: 'http' },
-  },
-  services: {
-    echo: {
-      routes: [{ listener: 'lines' }],
-      run: { command: ['./echo-server.js', '3000'], directory: FIXTURES },
-      upstream: 'tcp:3000',
-    },
-    hello: {
-      routes: [{ listener: 'web' }],
-      run: { command: ['./http-hello.js', '3000'], directory: FIXTURES },
-      upstream: 'tcp:3000',
-    },
-  },
-};
+interface Herd {
+  readonly protocol: string;
+  readonly service: object;
+  readonly requestOf: (visitor: number) => string;
+  readonly answerOf: (visitor: number) => RegExp;
+}
 
-/** Sends the request and closes its side where `halfCloses`; resolves with all that comes back. */
-async function ask(port: number, request: string, halfCloses: boolean): Promise<string> {
-  const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-  if (halfCloses) socket.end(request);
-  else socket.write(request);
-  socket.setEncoding('utf8');
+const HERDS: readonly Herd[] = [
+  {
+    protocol: 'tcp',
+    service: serviceOf(['fast-server.pl', 3000], { routes: [{ listener: 'door' }] }),
+    requestOf: (visitor) => `visitor ${visitor}\n`,
+    answerOf: (visitor) => new RegExp(`^visitor ${visitor}\\n$`),
+  },
+  {
+    protocol: 'http',
+    service: helloService('door'),
+    requestOf: (visitor) =>
+      `GET /visitor/${visitor} HTTP/1.1\r\nHost: herd.test\r\nConnection: close\r\n\r\n`,
+    answerOf: (visitor) => new RegExp(`^HTTP/1.1 200 OK\\r\\n[^]* path /visitor/${visitor}\\n`),
+  },
+];
+
+/** Resolves with all that comes back until the other side closes. */
+async function ask(port: number, request: string): Promise<string> {
+  const socket = net.connect({ host: '127.0.0.1', port });
   let answer = '';
-  socket.on('data', (text: string) => {
+  socket.setEncoding('utf8').on('data', (text: string) => {
     answer += text;
   });
-  await once(socket, 'end');
-  socket.destroy();
+  socket.write(request);
+  await once(socket, 'close');
   return answer;
 }
 
-beforeEach(needRoot);
-
-test.for([
-  {
-    service: 'echo',
-    listener: 'lines',
-    halfCloses: true,
-    requestOf: (visitor: number) => `visitor ${visitor}\n`,
-    answerOf: (visitor: number) => new RegExp(`^visitor ${visitor}\\n$`),
-  },
-  {
-    service: 'hello',
-    listener: 'web',
-    halfCloses: false,
-    requestOf: (visitor: number) =>
-      `GET /visitor/${visitor} HTTP/1.1\r\nHost: herd.test\r\nConnection: close\r\n\r\n`,
-    answerOf: (visitor: number) =>
-      new RegExp(`^HTTP/1.1 200 OK\\r\\n[^]*path /visitor/${visitor}\\n`),
-  },
-])('2,000 connections at once to the stopped service "$service" are answered by one start', {
-  timeout: TIMEOUT_MS,
-}, async ({ service, listener, halfCloses, requestOf, answerOf }) => {
-  await using rouse = await createRouse(CONFIG);
-  const port = await portOf(rouse, listener);
-  const visitors = Array.from({ length: HERD }, (_, visitor) => visitor);
-  const answers = await Promise.allSettled(
-    visitors.map((visitor) => ask(port, requestOf(visitor), halfCloses)),
+describe.skipIf(whyNoIsolation !== null)(titled('2,000 connections at once'), () => {
+  test.each(HERDS)(
+    'to a stopped service are all answered by one start: $protocol',
+    {
+      timeout: TIMEOUT_MS,
+    },
+    async ({ protocol, service, requestOf, answerOf }) => {
+      const listeners = listenersOf({ door: protocol });
+      await using running = await RunningRouse.start({ listeners, services: { service } });
+      const port = await running.port('door');
+      const visitors = Array.from({ length: HERD }, (_, visitor) => visitor);
+      const answers = await Promise.allSettled(
+        visitors.map((visitor) => ask(port, requestOf(visitor))),
+      );
+      const wrong = answers.filter(
+        (answer, visitor) => answer.status === 'rejected' || !answerOf(visitor).test(answer.value),
+      );
+      expect(wrong).toEqual([]);
+      expect(await running.service('service')).toMatchObject({ starts: 1, failures: 0 });
+    },
   );
-  const wrong = answers.filter(
-    (answer, visitor) =>
-      answer.status === 'rejected' || !answerOf(visitor).test(answer.value),
-  );
-  expect(wrong).toEqual([]);
-  expect(await serviceOf(rouse, service)).toMatchObject({ starts: 1, failures: 0 });
 });

@@ -9,7 +9,7 @@ import { cidr, cpuList, filledText, listenAddress, name, reference } from './val
  * with its own version: then it is the default and joins the list.
  */
 export const DEFAULT_ENGINE: 'native' | 'node' = 'node';
-export const SUPPORTED_ENGINES: readonly ('native' | 'node')[] = ['node'];
+export const SUPPORTED_ENGINES: readonly ('native' | 'node')[] = ['node', 'native'];
 
 export const gateway = z.strictObject({
   listeners: key(

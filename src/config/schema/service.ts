@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { parseIpPort } from '../address.js';
+import { parseEgressRule } from '../egress-rule.js';
 import { normaliseHost, normaliseServerName } from '../host-name.js';
 import { formatCidr, parseCidr, parseIp } from '../ip.js';
 import { parseUpstream } from '../upstream.js';
@@ -73,6 +74,11 @@ const idle = z.union([
       'Stops the service so long after its last use.',
       "`5m` where `freeze` isn't given",
     ),
+    reclaim: key(
+      z.boolean().default(false),
+      'at once',
+      'Pushes the memory of a frozen service out to swap and files.',
+    ),
     quiet: key(
       duration.prefault('1h'),
       'at once',
@@ -138,6 +144,24 @@ const resources = z.strictObject({
     'Processes and threads, at most.',
     'no limit',
   ),
+  io: key(
+    z.int().min(1).max(10_000).optional(),
+    'next start',
+    'Its weight where several want the same disk.',
+    '100',
+  ),
+  tmp: key(
+    size.optional(),
+    'next start',
+    'Size of its /tmp, and of its /var/tmp, /run and /dev/shm each.',
+    'half of the memory',
+  ),
+  descriptors: key(
+    z.int().min(16).optional(),
+    'next start',
+    'Open files of each process, at most; the same as `run.rlimits.nofile`.',
+    'inherited',
+  ),
 });
 
 const isolation = z.strictObject({
@@ -153,9 +177,16 @@ const isolation = z.strictObject({
     'Paths that it may read beyond what every service may.',
   ),
   hidden: key(z.array(path).default([]), 'next start', 'Paths that it may not see.'),
+  state: key(
+    z.boolean().default(false),
+    'next start',
+    'A directory of its own that outlives it, writable, named in `STATE_DIRECTORY`.',
+  ),
 });
 
 const reachAddress = parsedText('loopback IP:port', parseIpPort);
+
+const egressRule = parsedText('name or CIDR, with ports', parseEgressRule);
 
 export const service = z.strictObject({
   routes: key(
@@ -174,6 +205,12 @@ export const service = z.strictObject({
     z.record(reference, reachAddress).default({}),
     'next start',
     'Other services that it uses, each with the loopback address at which it finds them.',
+  ),
+  egress: key(
+    z.array(egressRule).default([]),
+    'at once',
+    'What it may connect to outside, through the HTTP and SOCKS proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name: `api.example.com:443`, `*.example.com:443`, `10.0.0.0/8:*`, `[2001:db8::/32]:8000-8080`. Names allow targets by name, blocks targets by address. Loopback, link-local and the host\'s own addresses are never reached by name, and by address only where a block lies within them. The first rule takes effect at the next start.',
+    'nothing',
   ),
   ready: key(
     ready.prefault('connect'),

@@ -66,6 +66,7 @@ export class Duplex {
   #upstream: End | null = null;
   #isClosed = false;
   #isQuiet = false;
+  #isWaking = false;
   /** Set whenever bytes move; whoever looks for quiet connections clears it. */
   isActive = true;
 
@@ -138,8 +139,11 @@ export class Duplex {
   }
 
   #work(end: End): void {
-    if (this.#isQuiet && end.isReadable) {
-      this.owner.onWanted();
+    if (this.#isQuiet) {
+      if (end.isReadable && !this.#isWaking) {
+        this.#isWaking = true;
+        this.owner.onWanted();
+      }
       return;
     }
     if (end.isReadable || end.pending || end.isAtEnd) this.#move(end);
@@ -154,6 +158,7 @@ export class Duplex {
 
   resume(): void {
     this.#isQuiet = false;
+    this.#isWaking = false;
     this.isActive = true;
     if (this.#isClosed) return;
     this.#work(this.#client);

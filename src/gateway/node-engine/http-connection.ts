@@ -288,7 +288,7 @@ export class HttpConnection extends Duplex {
   #checkTime(nowMs: number): void {
     const verdict = this.#clock.check(nowMs, {
       hasRequest: this.head !== null,
-      isReadingBody: !this.#isRequestEnded && !this.#isFull,
+      isReadingBody: !this.#isRequestEnded && (!this.#isFull || this.#isAnswered),
     });
     if (verdict === 'idle') this.close();
     if (verdict === 'late') this.#options.onRefusal({ status: 408, reason: 'not sent in time' });

@@ -175,7 +175,9 @@ export class RelayedRequest {
   /** The use ends when the client has the answer and the upstream the request. */
   #closePart(): void {
     this.#openParts -= 1;
-    if (this.#openParts === 0 && !this.#isUpgraded) this.#release();
+    if (this.#openParts > 0 || this.#isUpgraded) return;
+    this.#stopUpload();
+    this.#release();
   }
 
   #release(): void {

@@ -1,0 +1,112 @@
+import type { GatewayConfig, GatewayListener } from '../../ipc/gateway-config.js';
+import { closeFd } from '../../sys/descriptors.js';
+import type { NativeLoop } from '../../sys/native-loop.js';
+import type { Demand, Engine, EngineHost, ListeningSocket } from '../engine.js';
+import { NativeAcceptor } from './acceptor.js';
+import { type Accepted, type NativeContext, refusalOf } from './context.js';
+import { HelloConnection } from './hello-reader.js';
+import { PipePool } from './pipe-pool.js';
+import { StreamConnection } from './stream-connection.js';
+
+/** How often connections are looked at that may have become quiet or were too slow, in milliseconds. */
+const SWEEP_MS = 250;
+
+/** The engine on epoll and splice, for one thread that has a loop of its own. It takes `tcp` and `tls`. */
+export class NativeEngine implements Engine {
+  readonly name = 'native';
+  readonly #context: NativeContext;
+  readonly #acceptors = new Map<string, NativeAcceptor[]>();
+  #onDrained: (() => void) | null = null;
+
+  constructor(host: EngineHost, loop: NativeLoop) {
+    this.#context = { host, loop, pipes: new PipePool(), connections: new Set() };
+    loop.isTiming = () => host.isTiming;
+    setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  listen(listener: GatewayListener, sockets: readonly ListeningSocket[]): void {
+    const serve = listener.protocol === 'tls' ? this.#serveTls : this.#serveTcp;
+    const acceptors = sockets.map((socket) => new NativeAcceptor(this.#context, listener, socket, serve));
+    this.#acceptors.set(listener.name, acceptors);
+  }
+
+  unlisten(listener: string): void {
+    for (const acceptor of this.#acceptors.get(listener) ?? []) acceptor.close();
+    this.#acceptors.delete(listener);
+  }
+
+  update(config: GatewayConfig): void {
+    for (const listener of config.listeners) {
+      for (const acceptor of this.#acceptors.get(listener.name) ?? []) acceptor.listener = listener;
+    }
+  }
+
+  closeInstance(service: string, instance: number): void {
+    for (const connection of this.#context.connections) {
+      if (connection.service === service && connection.instance === instance) connection.destroy();
+    }
+  }
+
+  closePooled(): void {}
+
+  drain(): Promise<void> {
+    for (const listener of [...this.#acceptors.keys()]) this.unlisten(listener);
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+      this.#checkDrained();
+    });
+  }
+
+  #checkDrained(): void {
+    if (this.#context.connections.size === 0) this.#onDrained?.();
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#context.connections) connection.sweep(nowMs);
+    if (this.#onDrained) this.#checkDrained();
+  }
+
+  readonly #serveTls = (accepted: Accepted): void => {
+    new HelloConnection(this.#context, accepted, (from, match, name, bytes) => {
+      new StreamConnection(this.#context, from, match, { name, firstBytes: bytes });
+    });
+  };
+
+  readonly #serveTcp = (accepted: Accepted): void => {
+    const { listener, destination } = accepted;
+    const match = this.#context.host.router.current.match(listener.name, destination, null, null);
+    if (!match) {
+      this.#logRefusal(accepted, null, 'no-route', '');
+      closeFd(accepted.fd);
+    } else if (match.upstreamKind === 'stdio') {
+      this.#handOver(accepted, match.service, match.upstream);
+    } else {
+      new StreamConnection(this.#context, accepted, match, { name: null, firstBytes: null });
+    }
+  };
+
+  #handOver(accepted: Accepted, service: string, upstream: string): void {
+    const { host, loop } = this.#context;
+    const { fd, listener, source, destinationText } = accepted;
+    const beganMs = performance.now();
+    const demand: Demand = { service, upstream, listener: listener.name, protocol: listener.protocol, source, destination: destinationText, name: null };
+    loop.needTurn();
+    host.handOver(demand, fd).then(
+      () => {
+        closeFd(fd);
+        const heldMs = performance.now() - beganMs;
+        host.logAccess({ listener: listener.name, service, source, destination: destinationText, name: null, bytesIn: 0, bytesOut: 0, durationMs: heldMs, heldMs });
+      },
+      (thrown) => {
+        closeFd(fd);
+        const refusal = refusalOf(thrown);
+        if (refusal) this.#logRefusal(accepted, service, refusal.code, refusal.detail);
+      },
+    );
+  }
+
+  #logRefusal({ listener, source }: Accepted, service: string | null, code: string, detail: string): void {
+    this.#context.host.logRefusal({ listener: listener.name, service, source, code, detail });
+  }
+}

@@ -1,0 +1,184 @@
+import { closeFd } from '../../sys/descriptors.js';
+import { encodeSocketAddress } from '../../sys/socket-address.js';
+import { startConnecting } from '../../sys/stream-io.js';
+import type { Demand, RouteMatch, UpstreamSocket, Use } from '../engine.js';
+import { type Accepted, type NativeConnection, type NativeContext, refusalOf } from './context.js';
+import { Duplex, type DuplexOwner } from './duplex.js';
+
+/** A server that is ready may refuse for a moment: dialled again at growing intervals, in milliseconds. */
+const REDIAL_FIRST_MS = 2;
+const REDIAL_FOR_MS = 1000;
+
+/** Where a ClientHello led, or nothing for `tcp`. */
+export interface StreamLead {
+  readonly name: string | null;
+  readonly firstBytes: Buffer | null;
+}
+
+/** One relayed connection of a `tcp` or `tls` listener, from its acceptance to its end. */
+export class StreamConnection implements NativeConnection, DuplexOwner {
+  readonly #beganMs = performance.now();
+  readonly #demand: Demand;
+  readonly #abort: AbortController | null = null;
+  #use: Use | null = null;
+  #duplex: Duplex | null = null;
+  #heldMs = 0;
+  #quietSinceMs = 0;
+  #redialMs = REDIAL_FIRST_MS;
+  #isOver = false;
+
+  constructor(
+    private readonly context: NativeContext,
+    private readonly accepted: Accepted,
+    private readonly match: RouteMatch,
+    private readonly lead: StreamLead,
+  ) {
+    const { listener, source, destinationText } = accepted;
+    this.#demand = {
+      service: match.service,
+      upstream: match.upstream,
+      listener: listener.name,
+      protocol: listener.protocol,
+      source,
+      destination: destinationText,
+      name: lead.name,
+    };
+    context.connections.add(this);
+    this.#begin();
+  }
+
+  get service(): string | null {
+    return this.match.service;
+  }
+
+  get instance(): number | null {
+    return this.#use?.instance ?? null;
+  }
+
+  #begin(): void {
+    try {
+      const use = this.context.host.tryAcquire(this.#demand);
+      if (use) this.#dial(use);
+      else this.#hold();
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+  }
+
+  #hold(): void {
+    this.context.loop.needTurn();
+    this.context.host.acquire(this.#demand, this.#abort?.signal).then(
+      (use) => {
+        this.#heldMs = performance.now() - this.#beganMs;
+        if (this.#isOver) use.end();
+        else this.#dial(use);
+      },
+      (thrown) => this.#refuse(thrown),
+    );
+  }
+
+  #dial(use: Use): void {
+    this.#use = use;
+    const socket = use.takeSocket();
+    if (socket) return this.#connect(socket);
+    this.context.loop.needTurn();
+    use.awaitSocket().then(
+      (awaited) => {
+        if (this.#isOver) closeFd(awaited.fd);
+        else this.#connect(awaited);
+      },
+      (thrown) => this.#refuse(thrown),
+    );
+  }
+
+  #connect({ fd, target }: UpstreamSocket): void {
+    const errno = target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
+    if (errno !== 0) {
+      closeFd(fd);
+      return this.#refuse(new Error(`connect: errno ${errno}`));
+    }
+    if (this.#duplex) return this.#duplex.redial(fd, target === null);
+    this.#duplex = new Duplex(this.accepted.fd, this.context.loop, this.context.pipes, this);
+    this.#duplex.start(fd, target === null, this.lead.firstBytes);
+  }
+
+  onRefused(): void {
+    if (performance.now() - this.#beganMs - this.#heldMs > REDIAL_FOR_MS) {
+      return this.#refuse(new Error('connection refused'));
+    }
+    const use = this.#use as Use;
+    setTimeout(() => {
+      if (!this.#isOver) this.#dial(use);
+    }, this.#redialMs);
+    this.#redialMs *= 2;
+    this.context.loop.needTurn();
+  }
+
+  #refuse(thrown: unknown): void {
+    if (this.#isOver) return;
+    const refusal = refusalOf(thrown);
+    if (refusal) {
+      const { listener, source } = this.accepted;
+      this.context.host.logRefusal({ listener: listener.name, service: this.match.service, source, code: refusal.code, detail: refusal.detail });
+    }
+    if (this.#duplex) this.#duplex.destroy();
+    else {
+      closeFd(this.accepted.fd);
+      this.#end();
+    }
+  }
+
+  /** Quiet when nothing moved for `quietMs`, which is looked at now and then. */
+  sweep(nowMs: number): void {
+    const duplex = this.#duplex;
+    if (!duplex || duplex.isQuiet) return;
+    if (duplex.isActive) {
+      duplex.isActive = false;
+      this.#quietSinceMs = nowMs;
+    } else if (nowMs - this.#quietSinceMs >= this.match.quietMs) {
+      duplex.setQuiet();
+      this.#use?.setQuiet();
+    }
+  }
+
+  onWanted(): void {
+    this.context.loop.needTurn();
+    this.#use?.resume().then(
+      () => this.#duplex?.resume(),
+      () => this.#duplex?.destroy(),
+    );
+  }
+
+  destroy(): void {
+    if (this.#isOver) return;
+    if (this.#duplex) this.#duplex.destroy();
+    else {
+      closeFd(this.accepted.fd);
+      this.#end();
+    }
+  }
+
+  onClosed(): void {
+    const { host } = this.context;
+    const { listener, source, destinationText } = this.accepted;
+    host.logAccess({
+      listener: listener.name,
+      service: this.match.service,
+      source,
+      destination: destinationText,
+      name: this.lead.name,
+      bytesIn: this.#duplex?.bytesIn ?? 0,
+      bytesOut: this.#duplex?.bytesOut ?? 0,
+      durationMs: performance.now() - this.#beganMs,
+      heldMs: this.#heldMs,
+    });
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.context.connections.delete(this);
+    this.#use?.end();
+  }
+}

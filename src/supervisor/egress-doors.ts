@@ -1,0 +1,65 @@
+import type { Logger } from '../base/log.js';
+import type { Config, Service } from '../config/model.js';
+import { closeFd } from '../sys/descriptors.js';
+import { listenIn } from '../sys/namespaces.js';
+import { localAddress } from '../sys/sockets.js';
+import type { EgressLink } from './egress-link.js';
+import type { Vps } from './vps.js';
+
+const BACKLOG = 512;
+const ANY_PORT = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
+
+/** A service's way out of one VPS. */
+export interface EgressDoor {
+  /** Where the proxy takes connections, as `127.0.0.1:61042` of the VPS; null: there is none. */
+  readonly address: string | null;
+  close(): void;
+}
+
+const NO_DOOR: EgressDoor = { address: null, close() {} };
+
+/** Gives services their way out: a proxy on the loopback of each VPS, where the egress process accepts. */
+export class EgressDoors {
+  constructor(
+    private readonly link: EgressLink,
+    private readonly log: Logger,
+  ) {}
+
+  /** The rules of all services, from now on. Rejects where the process is needed and can't be started. */
+  async configure({ services, log }: Pick<Config, 'services' | 'log'>): Promise<void> {
+    for (const { name, egress } of services) {
+      if (egress.length > 0) this.link.setRules(name, egress, log.access);
+      else this.link.forget(name);
+    }
+    if (services.some(({ egress }) => egress.length > 0)) await this.link.start();
+    else await this.link.stop();
+  }
+
+  /** The service was taken out of the config. */
+  forget(service: string): void {
+    this.link.forget(service);
+  }
+
+  open(service: Service, { networkFd }: Pick<Vps, 'networkFd'>): EgressDoor {
+    if (service.egress.length === 0) return NO_DOOR;
+    if (networkFd === null) {
+      const message = 'egress needs a private network: it has no effect here';
+      this.log.warn({ service: service.name }, message);
+      return NO_DOOR;
+    }
+    const fd = listenIn(networkFd, ANY_PORT, BACKLOG);
+    const bound = localAddress(fd);
+    const id = this.link.listen(service.name, fd);
+    return {
+      address: bound?.kind === 'inet' ? `${bound.host}:${bound.port}` : null,
+      close: () => {
+        this.link.unlisten(id);
+        closeFd(fd);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.link.stop();
+  }
+}

@@ -1,0 +1,185 @@
+import { Backoff } from '../base/backoff.js';
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { EgressRule } from '../config/model.js';
+import { Channel } from '../ipc/channel.js';
+import {
+  EGRESS_PROTOCOL_VERSION,
+  type FromEgress,
+  fromEgressSchema,
+  type ToEgress,
+} from '../ipc/egress-messages.js';
+import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
+import type { LaunchRequest } from '../sys/launch-request.js';
+import type { ChildProcessHandle } from '../sys/processes.js';
+import { createSocketPair } from '../sys/sockets.js';
+import { describeExit } from './instance.js';
+import type { Launchers } from './launchers.js';
+import type { Vps } from './vps.js';
+
+const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
+const HEALTHY_MS = 5000;
+const CONTROL_FD = 3;
+const SIGKILL = 9;
+
+export interface EgressLinkSettings {
+  readonly launcher: Pick<Launchers, 'launch'>;
+  readonly buildVps: () => Promise<Vps>;
+  readonly program: Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity'>;
+  readonly log: Logger;
+}
+
+interface ServiceRules {
+  readonly rules: readonly EgressRule[];
+  readonly logsAccess: boolean;
+}
+
+interface Life {
+  readonly channel: Channel<FromEgress, ToEgress>;
+  readonly child: ChildProcessHandle;
+  readonly vps: Vps;
+  readonly startedAtMs: number;
+}
+
+/** The egress process as the supervisor has it: what it was told, and its successor when it dies. */
+export class EgressLink {
+  readonly #rules = new Map<string, ServiceRules>();
+  readonly #sockets = new Map<number, { readonly service: string; readonly fd: number }>();
+  readonly #backoff = new Backoff(BACKOFF);
+  #life: Life | null = null;
+  #starting: Promise<void> | null = null;
+  #restart: NodeJS.Timeout | null = null;
+  #isWanted = false;
+  #lastId = 0;
+
+  constructor(private readonly settings: EgressLinkSettings) {}
+
+  get pid(): number | null {
+    return this.#life?.child.pid ?? null;
+  }
+
+  /** Resolves when the process runs. Rejects where it can't be started; it is tried again then. */
+  async start(): Promise<void> {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    await this.#start();
+  }
+
+  #start(): Promise<void> {
+    this.#starting = this.#launch().catch((error: unknown) => {
+      this.#startLater(messageOf(error));
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async #launch(): Promise<void> {
+    const { launcher, buildVps, program } = this.settings;
+    const vps = await buildVps();
+    const [ours, theirs] = createSocketPair('seqpacket');
+    try {
+      const child = await launcher.launch({
+        ...program,
+        directory: '/',
+        descriptors: [[0, 0], [1, 1], [2, 2], [theirs, CONTROL_FD]],
+        ...vps.target,
+        umask: 0o077,
+        cpus: [],
+      });
+      this.#adopt(child, vps, ours);
+    } catch (error) {
+      closeFd(ours);
+      await vps.dispose();
+      throw error;
+    } finally {
+      closeFd(theirs);
+    }
+  }
+
+  #adopt(child: ChildProcessHandle, vps: Vps, fd: number): void {
+    const { log } = this.settings;
+    const channel = new Channel<FromEgress, ToEgress>(fd, {
+      parse: (value) => fromEgressSchema.parse(value),
+      onMessage: ({ version }, fds) => {
+        for (const unwanted of fds) closeFd(unwanted);
+        if (fds.length > 0 || version !== EGRESS_PROTOCOL_VERSION) {
+          throw new RouseError('protocol', 'not the greeting of an egress process of this version');
+        }
+      },
+      onEnd: (failure) => {
+        if (failure) log.error(`${failure.message}: the egress process is replaced`);
+        child.signal(SIGKILL);
+      },
+    });
+    const life = { channel, child, vps, startedAtMs: performance.now() };
+    this.#life = life;
+    void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
+    for (const service of this.#rules.keys()) this.#sendRules(service);
+    for (const [id, { service, fd: socket }] of this.#sockets) this.#sendSocket(id, service, socket);
+  }
+
+  #onExit(life: Life, how: string): void {
+    life.channel.close();
+    void life.vps.dispose();
+    if (this.#life !== life) return;
+    this.#life = null;
+    if (performance.now() - life.startedAtMs >= HEALTHY_MS) this.#backoff.reset();
+    this.#startLater(`the egress process ${how}`);
+  }
+
+  #startLater(why: string): void {
+    if (!this.#isWanted) return;
+    const delayMs = this.#backoff.next();
+    this.settings.log.error(`${why}; an egress process starts in ${delayMs} ms`);
+    this.#restart = setTimeout(() => this.#start().catch(() => {}), delayMs);
+  }
+
+  /** At once, for connections that stand too. */
+  setRules(service: string, rules: readonly EgressRule[], logsAccess: boolean): void {
+    this.#rules.set(service, { rules, logsAccess });
+    this.#sendRules(service);
+  }
+
+  /** Its connections to the outside are broken off. */
+  forget(service: string): void {
+    if (!this.#rules.has(service)) return;
+    this.setRules(service, [], false);
+    this.#rules.delete(service);
+  }
+
+  /** Who connects to this listening socket, which stays the caller's, is `service`. */
+  listen(service: string, fd: number): number {
+    this.#lastId += 1;
+    this.#sockets.set(this.#lastId, { service, fd });
+    this.#sendSocket(this.#lastId, service, fd);
+    return this.#lastId;
+  }
+
+  unlisten(id: number): void {
+    if (this.#sockets.delete(id)) this.#life?.channel.send({ type: 'unlisten', id });
+  }
+
+  #sendRules(service: string): void {
+    const known = this.#rules.get(service);
+    if (!known || !this.#life) return;
+    const fd = createMemfd('rouse-egress', JSON.stringify(known.rules));
+    const { logsAccess } = known;
+    this.#life.channel.send({ type: 'rules', service, logsAccess }, [fd], { closeAfter: true });
+  }
+
+  #sendSocket(id: number, service: string, fd: number): void {
+    this.#life?.channel.send({ type: 'listen', service, id }, [duplicateFd(fd)], { closeAfter: true });
+  }
+
+  /** Ends the process; `start` starts another. */
+  async stop(): Promise<void> {
+    this.#isWanted = false;
+    if (this.#restart) clearTimeout(this.#restart);
+    await this.#starting?.catch(() => {});
+    const life = this.#life;
+    if (!life) return;
+    life.child.signal(SIGKILL);
+    await life.child.exited;
+    await life.vps.dispose();
+  }
+}

@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs';
+import type { Service } from '../config/model.js';
+import type { Cgroup } from '../sys/cgroups.js';
+
+/** What of a service's limits cgroups hold; null: no limit. */
+export type CgroupLimits = Service['resources'] & { readonly cpus: readonly number[] };
+
+const CPU_PERIOD_US = 100_000;
+/** memory.high lies below memory.max by this factor, so that reclaim comes before the kill. */
+const HIGH_SHARE = 0.9;
+const RECLAIM_STEP_BYTES = 16 * 1024 * 1024;
+/** Passes in which processes that were born outside are brought in; who is faster than that means harm. */
+const SWEEPS = 20;
+
+/**
+ * Moving a process waits for a grace period of the kernel (some 10 ms), several in a row cost one:
+ * so they are moved off the main thread, one after another.
+ */
+let moves: Promise<unknown> = Promise.resolve();
+
+/**
+ * The cgroup of one incarnation: its holder is in it, its processes are in a child, whose emptiness
+ * tells that they have ended. Limits and freezing hold for both.
+ */
+export class ServiceCgroup {
+  readonly #run: Cgroup;
+  #isFrozen = false;
+  #oomKills = 0;
+
+  constructor(private readonly group: Cgroup) {
+    this.#run = group.child('run');
+  }
+
+  /** Out here; bound into the VPS, where programs look for their limits. */
+  get directory(): string {
+    return this.group.directory;
+  }
+
+  /** Where the holder is born. */
+  get holderProcs(): string {
+    return `${this.group.directory}/cgroup.procs`;
+  }
+
+  /** Writes limits; a null takes one away. Throws Node's error where the kernel refuses. */
+  limit({ memoryBytes, cpuPercent, tasks, ioWeight, cpus }: Partial<CgroupLimits>): void {
+    if (memoryBytes !== undefined) {
+      this.group.write('memory.high', memoryBytes === null ? 'max' : `${Math.floor(memoryBytes * HIGH_SHARE)}`);
+      this.group.write('memory.max', memoryBytes === null ? 'max' : `${memoryBytes}`);
+    }
+    if (cpuPercent !== undefined) {
+      const quota = cpuPercent === null ? 'max' : `${cpuPercent * (CPU_PERIOD_US / 100)}`;
+      this.group.write('cpu.max', `${quota} ${CPU_PERIOD_US}`);
+    }
+    // The holder's two processes are not the service's.
+    if (tasks !== undefined) this.group.write('pids.max', tasks === null ? 'max' : `${tasks + 2}`);
+    if (ioWeight !== undefined) this.group.write('io.weight', `default ${ioWeight ?? 100}`);
+    if (cpus !== undefined) this.group.write('cpuset.cpus', cpus.join(','));
+  }
+
+  /** Its processes, without the holder's. */
+  processes(): number[] {
+    return this.#run.processes();
+  }
+
+  /** False where the kernel can't: then signals must do. */
+  freeze(): boolean {
+    this.#isFrozen = this.group.tryWrite('cgroup.freeze', '1');
+    return this.#isFrozen;
+  }
+
+  /** False where it wasn't frozen. */
+  thaw(): boolean {
+    if (!this.#isFrozen) return false;
+    this.#isFrozen = false;
+    return this.group.tryWrite('cgroup.freeze', '0');
+  }
+
+  /** Pushes a frozen service's memory out to swap and files, step by step until it is thawed or no more goes. */
+  async reclaim(): Promise<void> {
+    while (this.#isFrozen) {
+      const before = Number(this.group.read('memory.current'));
+      await this.group.writeLater('memory.reclaim', `${RECLAIM_STEP_BYTES}`).catch(() => {});
+      if (!(Number(this.group.read('memory.current')) < before)) return;
+    }
+  }
+
+  /** SIGKILL to all in it, the holder included. */
+  kill(): void {
+    this.group.tryWrite('cgroup.kill', '1');
+  }
+
+  /** Calls back when its processes may all have ended; the function returned ends that. */
+  onEmpty(callback: () => void): () => void {
+    return this.#run.watchEvents('cgroup.events', () => {
+      if (!this.#run.isPopulated) callback();
+    });
+  }
+
+  /** How many processes the kernel has killed for want of memory since the last look. */
+  takeOomKills(): number {
+    const total = this.group.readKey('memory.events', 'oom_kill') ?? 0;
+    const fresh = total - this.#oomKills;
+    this.#oomKills = total;
+    return fresh;
+  }
+
+  /**
+   * Brings in a process that was just launched, and what it has forked meanwhile. `list`: all
+   * processes of the VPS, without the holder's. Rejects where they multiply faster than that.
+   */
+  async bringIn(list: () => number[]): Promise<void> {
+    for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+      const outside = this.#outsiders(list());
+      if (outside.length === 0) return;
+      for (const pid of outside) await this.#move(pid);
+    }
+    throw new Error('its processes fork faster than they can be put into their cgroup');
+  }
+
+  #outsiders(pids: readonly number[]): number[] {
+    const own = new Set(this.processes());
+    return pids.filter((pid) => !own.has(pid) && isAlive(pid));
+  }
+
+  #move(pid: number): Promise<void> {
+    const moved = moves.then(() => this.#run.writeLater('cgroup.procs', `${pid}`)).catch(() => {});
+    moves = moved;
+    return moved;
+  }
+
+  remove(): Promise<boolean> {
+    return this.group.remove();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !'ZX'.includes(stat[stat.lastIndexOf(')') + 2] ?? 'X');
+  } catch {
+    return false;
+  }
+}
