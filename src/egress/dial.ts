@@ -4,6 +4,8 @@ import { formatIp, type Ip } from '../base/ip.js';
 import { EgressRefusal } from './refusals.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A name can have any number. */
+const MAX_ADDRESSES = 8;
 
 /**
  * A connection to the first of the addresses that takes one. Addresses only: nothing is looked up
@@ -15,7 +17,7 @@ export async function dial(
   signal: AbortSignal,
 ): Promise<net.Socket> {
   let failure = new EgressRefusal('unreachable');
-  for (const ip of addresses) {
+  for (const ip of addresses.slice(0, MAX_ADDRESSES)) {
     try {
       return await connect(ip, port, signal);
     } catch (error) {

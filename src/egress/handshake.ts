@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { HEAD_LIMIT_BYTES, httpRefusal, parseHttpRequest } from './http-request.js';
+import { httpRefusal, parseHttpRequest } from './http-request.js';
 import type { Parsed, ProxyRequest, RefusalWriter } from './proxy-request.js';
 import { EgressRefusal } from './refusals.js';
 import {
@@ -15,12 +15,10 @@ import {
 export class Handshake {
   /** In the protocol that the client speaks, as far as it is known. */
   writeRefusal: RefusalWriter = httpRefusal;
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
   #wake: () => void = () => {};
   readonly #onChunk = (chunk: Buffer) => {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    // A parser that needs more than that has refused before.
-    if (this.#bytes.length > HEAD_LIMIT_BYTES) this.socket.pause();
     this.#wake();
   };
   readonly #onEnd = () => this.#wake();
@@ -35,22 +33,34 @@ export class Handshake {
   async readRequest(): Promise<ProxyRequest | null> {
     const isSocks = await this.#read(isSocksClient);
     if (isSocks === null) return null;
-    if (!isSocks) return this.#read(parseHttpRequest);
+    if (!isSocks) return this.#readLast(parseHttpRequest);
     this.writeRefusal = socksRefusal;
     const isMethodOffered = await this.#read(parseSocksGreeting);
     if (isMethodOffered === null) return null;
     this.socket.write(isMethodOffered ? METHOD_CHOSEN : NO_ACCEPTABLE_METHOD);
-    return isMethodOffered ? this.#read(parseSocksRequest) : null;
+    return isMethodOffered ? this.#readLast(parseSocksRequest) : null;
   }
 
-  /** Leaves the socket paused, with what was not read before all that comes. */
+  /** Leaves the socket paused, with what was not read before all that comes. Idempotent. */
   release(): void {
     this.socket.off('data', this.#onChunk);
     this.socket.off('end', this.#onEnd);
     this.socket.off('close', this.#onEnd);
     this.socket.pause();
-    if (this.#bytes.length > 0) this.socket.unshift(this.#bytes);
+    const isOpen = !this.socket.readableEnded && !this.socket.destroyed;
+    if (isOpen && this.#bytes.length > 0) this.socket.unshift(this.#bytes);
     this.#bytes = Buffer.alloc(0);
+  }
+
+  /** What follows is at once the socket's again: then it doesn't end before that is taken from it. */
+  #readLast<T>(parse: (bytes: Buffer) => Parsed<T> | null): Promise<T | null> {
+    return this.#read((bytes) => {
+      const parsed = parse(bytes);
+      if (!parsed || 'refusal' in parsed) return parsed;
+      this.#bytes = bytes.subarray(parsed.lengthBytes);
+      this.release();
+      return { value: parsed.value, lengthBytes: 0 };
+    });
   }
 
   async #read<T>(parse: (bytes: Buffer) => Parsed<T> | null): Promise<T | null> {
@@ -58,10 +68,12 @@ export class Handshake {
       const parsed = parse(this.#bytes);
       if (parsed && 'refusal' in parsed) throw new EgressRefusal(parsed.refusal);
       if (parsed) {
+        this.socket.pause();
         this.#bytes = this.#bytes.subarray(parsed.lengthBytes);
         return parsed.value;
       }
       if (this.socket.readableEnded || this.socket.destroyed) return null;
+      this.socket.resume();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -2,13 +2,14 @@ import net from 'node:net';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { EgressRule } from '../config/model.js';
+import { AccessLog } from './access-log.js';
 import { dial } from './dial.js';
 import type { Guard } from './guard.js';
 import { Handshake } from './handshake.js';
 import { Policy } from './policy.js';
 import type { ProxyRequest } from './proxy-request.js';
 import { EgressRefusal } from './refusals.js';
-import { formatTarget, type Target } from './target.js';
+import type { Target } from './target.js';
 import { breakOff, tunnel } from './tunnel.js';
 
 export interface ServiceEgressSettings {
@@ -43,17 +44,18 @@ export class ServiceEgress {
   /** By the client's side; the target once it is known. */
   readonly #connections = new Map<net.Socket, Target | null>();
   readonly #limits: EgressLimits;
+  readonly #log: AccessLog;
   #policy = new Policy([]);
-  #logsAccess = true;
 
   constructor(private readonly settings: ServiceEgressSettings) {
     this.#limits = settings.limits ?? DEFAULT_EGRESS_LIMITS;
+    this.#log = new AccessLog(settings.service, settings.log);
   }
 
   /** From now on; connections that the new rules don't allow any more are broken off. */
   setRules(rules: readonly EgressRule[], logsAccess: boolean): void {
     this.#policy = new Policy(rules);
-    this.#logsAccess = logsAccess;
+    this.#log.logsAllowed = logsAccess;
     for (const [client, target] of this.#connections) {
       if (target && !this.#policy.permits(target)) breakOff(client);
     }
@@ -62,7 +64,7 @@ export class ServiceEgress {
   /** Takes connections on a listening socket, which it owns until `unlisten`. */
   listen(id: number, fd: number): net.Server {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true });
-    server.on('error', (error) => this.#log('warn', 'accepts nothing', { reason: error.message }));
+    server.on('error', (error) => this.#log.acceptsNothing(error));
     server.on('connection', (client) => void this.#serve(client));
     this.#servers.set(id, server);
     return server.listen({ fd }, BACKLOG);
@@ -95,7 +97,7 @@ export class ServiceEgress {
       request = await handshake.readRequest();
       clearTimeout(deadline);
       if (request === null) client.end();
-      else await this.#connect(client, handshake, request, gone.signal);
+      else await this.#connect(client, request, gone.signal);
     } catch (error) {
       clearTimeout(deadline);
       this.#refuse(client, handshake, request, error);
@@ -104,7 +106,6 @@ export class ServiceEgress {
 
   async #connect(
     client: net.Socket,
-    handshake: Handshake,
     request: ProxyRequest,
     gone: AbortSignal,
   ): Promise<void> {
@@ -116,13 +117,9 @@ export class ServiceEgress {
       throw new EgressRefusal('not-allowed');
     }
     this.#connections.set(client, target);
-    if (this.#logsAccess) {
-      const address = upstream.remoteAddress;
-      this.#log('info', `to ${formatTarget(target)}: allowed`, { target, address });
-    }
+    this.#log.allowed(target, upstream.remoteAddress);
     for (const socket of [client, upstream]) socket.setKeepAlive(true, KEEP_ALIVE_MS);
     client.setTimeout(this.#limits.idleMs, () => breakOff(client));
-    handshake.release();
     if (granted.length > 0) client.write(granted);
     if (preface.length > 0) upstream.write(preface);
     tunnel(client, upstream);
@@ -137,25 +134,11 @@ export class ServiceEgress {
     const refusal =
       error instanceof EgressRefusal ? error : new EgressRefusal('unreachable', messageOf(error));
     if (client.destroyed) return;
-    const what = request === null ? 'a connection' : `to ${formatTarget(request.target)}`;
-    const details = { target: request?.target ?? null, code: refusal.code };
-    this.#log('warn', `${what}: ${refusal.code}: ${refusal.message}`, details);
+    this.#log.denied(request?.target ?? null, refusal);
+    handshake.release();
     client.end(handshake.writeRefusal(refusal.code));
     client.resume();
-    client.setTimeout(LAST_WORDS_MS, () => client.destroy());
+    const timer = setTimeout(() => client.destroy(), LAST_WORDS_MS);
+    client.once('close', () => clearTimeout(timer));
   }
-
-  #log(level: 'info' | 'warn', text: string, details: LogDetails): void {
-    const { service, log } = this.settings;
-    const { target, ...others } = details;
-    const named = target ? { target: formatTarget(target) } : {};
-    log[level]({ event: 'egress', service, ...named, ...others }, `egress ${text}`);
-  }
-}
-
-interface LogDetails {
-  readonly target?: Target | null;
-  readonly address?: string | undefined;
-  readonly code?: string;
-  readonly reason?: string;
 }

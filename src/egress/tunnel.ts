@@ -10,8 +10,14 @@ export function tunnel(client: Socket, upstream: Socket): void {
   for (const socket of [client, upstream]) socket.on('error', () => socket.destroy());
   follow(client, upstream);
   follow(upstream, client);
-  client.pipe(upstream);
-  upstream.pipe(client);
+  pipe(client, upstream);
+  pipe(upstream, client);
+}
+
+/** An end that was seen before the pipe stands has to be passed on by hand. */
+function pipe(source: Socket, sink: Socket): void {
+  if (source.readableEnded) sink.end();
+  else source.pipe(sink);
 }
 
 function follow(side: Socket, other: Socket): void {

@@ -40,7 +40,7 @@ export class AdminService implements AdminApi {
         name: gateway.name,
         pid: gateway.pid,
         engine: supervisor.config.gateways.find(({ name }) => name === gateway.name)?.engine ?? 'node',
-        isolation: supervisor.isolation.description,
+        isolation: supervisor.machine.isolation.description,
         restarts: gateway.restarts,
       })),
       supervisor: { pid: process.pid, version, uptimeMs: Math.round(performance.now() - this.#startedAtMs) },
@@ -137,7 +137,7 @@ export class AdminService implements AdminApi {
       status,
       why: reasonsOf(driver, status, at),
       leases: this.#leasesOf(driver),
-      isolation: [supervisor.isolation.planFor ? describeVps(driver) : 'none: the host itself'],
+      isolation: [supervisor.machine.isolation.planFor ? describeVps(driver) : 'none: the host itself'],
       idle: { freezeAt: due?.event === 'freeze-due' ? at : null, stopAt: due?.event === 'stop-due' ? at : null },
       lastOutput: this.#output(service).recent(),
       refusals: supervisor.counters.service(service).refusals,
@@ -204,7 +204,9 @@ function reasonsOf(driver: ServiceDriver, status: ServiceStatus, dueAt: string |
   if (state === 'failed') reasons.push(`It failed: ${status.failure?.reason}.`);
   if (state === 'starting') reasons.push(`It starts; ${status.held} clients wait for it.`);
   if (state === 'running' && driver.leases.size > 0) {
-    reasons.push(`In use: ${status.connections} connections open, ${status.requests.inFlight} requests in flight.`);
+    const isUsed = status.connections + status.requests.inFlight > 0;
+    if (!isUsed) reasons.push('It was in use a moment ago.');
+    else reasons.push(`In use: ${status.connections} connections open, ${status.requests.inFlight} requests in flight.`);
   }
   if (state === 'running' && driver.leases.size === 0) {
     reasons.push(dueAt ? 'Nobody uses it; it goes idle.' : 'Nobody uses it; idle: never keeps it running.');

@@ -22,10 +22,12 @@ const HEALTHY_MS = 5000;
 const CONTROL_FD = 3;
 const SIGKILL = 9;
 
+type EgressProgram = Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity'>;
+
 export interface EgressLinkSettings {
   readonly launcher: Pick<Launchers, 'launch'>;
   readonly buildVps: () => Promise<Vps>;
-  readonly program: Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity'>;
+  readonly program: () => EgressProgram;
   readonly log: Logger;
 }
 
@@ -79,13 +81,14 @@ export class EgressLink {
     const [ours, theirs] = createSocketPair('seqpacket');
     try {
       const child = await launcher.launch({
-        ...program,
+        ...program(),
         directory: '/',
         descriptors: [[0, 0], [1, 1], [2, 2], [theirs, CONTROL_FD]],
         ...vps.target,
         umask: 0o077,
         cpus: [],
       });
+      vps.adopt(() => [child.pid]).catch(() => child.signal(SIGKILL));
       this.#adopt(child, vps, ours);
     } catch (error) {
       closeFd(ours);

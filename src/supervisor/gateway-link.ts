@@ -108,6 +108,7 @@ export class GatewayLink {
     } finally {
       for (const [, theirs] of pairs) closeFd(theirs);
     }
+    vps.adopt(() => [child.pid]).catch(() => child.signal(SIGKILL));
     this.#adopt(child, vps, pairs.map(([ours]) => ours));
   }
 

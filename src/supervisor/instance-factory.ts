@@ -1,7 +1,7 @@
 import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Service } from '../config/model.js';
-import type { Launchers } from './launchers.js';
+import type { Machine } from './machine.js';
 import type { ProcessExit } from '../sys/processes.js';
 import type { Identities, Identity } from './identities.js';
 import { Instance } from './instance.js';
@@ -10,6 +10,7 @@ import type { PreparedVps, VpsStore } from './vps-store.js';
 
 export interface InstanceEvents {
   readonly onOutput: (chunk: Buffer) => void;
+  readonly onTrouble: (message: string) => void;
   readonly onGone: (exit: ProcessExit | null) => void;
 }
 
@@ -19,7 +20,7 @@ export type InstanceFactory = (service: Service, events: InstanceEvents) => Prom
 export function createInstanceFactory(
   store: VpsStore,
   identities: Identities,
-  launcher: Launchers,
+  machine: Machine,
 ): InstanceFactory {
   let lastId = 0;
   return async (service, events) => {
@@ -32,7 +33,8 @@ export function createInstanceFactory(
       prepared,
       userName: identity.name,
       identity: switchable(identity),
-      launcher,
+      launcher: machine.launchers,
+      rlimits: machine.rlimitsOf(service),
       notify: notifyPaths(prepared, switchable(identity)),
       ...events,
     });

@@ -52,9 +52,12 @@ export interface InstanceSettings {
   /** null: rouse's own, where there is no other. */
   readonly identity: LaunchRequest['identity'];
   readonly launcher: Launchers;
+  readonly rlimits: Service['run']['rlimits'];
   /** Path of the notify socket out here, and in the VPS; null unless `ready: notify`. */
   readonly notify: { readonly outside: string; readonly inside: string } | null;
   readonly onOutput: (chunk: Buffer) => void;
+  /** What an administrator should know, in words. */
+  readonly onTrouble: (message: string) => void;
   /** After `bringUp` settled: the VPS has no process of the service any more. */
   readonly onGone: (exit: ProcessExit | null) => void;
 }
@@ -79,11 +82,27 @@ export class Instance {
   #isGone = false;
   #isEnding = false;
   #isOver = false;
+  #isOutOfMemory = false;
+  readonly #watches: readonly (() => void)[];
 
   constructor(private readonly settings: InstanceSettings) {
     this.id = settings.id;
     this.service = settings.service;
     this.#output = new OutputPipe(settings.onOutput);
+    this.#watches = this.#watchCgroup();
+  }
+
+  #watchCgroup(): (() => void)[] {
+    const { cgroup } = this.#vps;
+    if (!cgroup) return [];
+    const empty = cgroup.onEmpty(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
+    if (this.service.resources.memoryBytes === null) return [empty];
+    return [empty, cgroup.onOutOfMemory(() => this.#onOutOfMemory())];
+  }
+
+  #onOutOfMemory(): void {
+    this.#isOutOfMemory = true;
+    this.settings.onTrouble('out of memory: the kernel killed a process of it (resources.memory)');
   }
 
   get #vps(): Vps {
@@ -237,7 +256,7 @@ export class Instance {
     const program = findCommand(run.command[0] ?? '', environment['PATH'] ?? '', directory);
     if (!program)
       throw new RouseError('start', `${run.command[0]}: no such program in ${environment['PATH']}`);
-    const limited = wrapForLimits([program, ...run.command.slice(1)], run.rlimits);
+    const limited = wrapForLimits([program, ...run.command.slice(1)], this.settings.rlimits);
     const argv = how.listenNames.length > 0 ? wrapForListenPid(limited) : limited;
     const child = await this.#launchWith(launcher, {
       executable: argv[0] as string,
@@ -266,9 +285,15 @@ export class Instance {
     this.#bringUp?.signal.throwIfAborted();
     const child = await launcher.launch(request);
     this.#processes.add(child);
+    this.#vps.adopt(() => this.#startedPids()).catch((error) => this.#onRunaway(messageOf(error)));
     void child.exited.then((exit) => this.#onExit(child, exit));
     if (this.#isDisposed) child.signal(SIGKILL);
     return child;
+  }
+
+  #onRunaway(reason: string): void {
+    this.settings.onTrouble(`killed: ${reason}`);
+    this.kill();
   }
 
   #readEnvironmentFile(): Record<string, string> {
@@ -283,8 +308,12 @@ export class Instance {
 
   #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
     this.#processes.delete(child);
-    if (child === this.#first || this.isStdio) this.#lastExit = exit;
+    if (child === this.#first || this.isStdio) this.#lastExit = this.#explained(exit);
     if (!this.isStdio || this.#isEnding) this.#checkGone(DAEMON_CHECK_FIRST_MS);
+  }
+
+  #explained(exit: ProcessExit): ProcessExit {
+    return exit.signal === 'SIGKILL' && this.#isOutOfMemory ? { ...exit, cause: 'out of memory' } : exit;
   }
 
   /** A server may have become a daemon: alive means that its VPS has processes. */
@@ -386,8 +415,13 @@ export class Instance {
     void this.#vps.dispose().then(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
   }
 
-  /** SIGSTOP to every process, until no new one shows up. */
-  freeze(): void {
+  /** By its cgroup; where there is none by SIGSTOP to every process, until no new one shows up. */
+  freeze(reclaim: boolean): void {
+    const { cgroup } = this.#vps;
+    if (cgroup?.freeze()) {
+      if (reclaim) void cgroup.reclaim();
+      return;
+    }
     const stopped = new Set<number>();
     for (let pass = 0; pass < FREEZE_PASSES; pass += 1) {
       const fresh = this.#vps
@@ -402,7 +436,7 @@ export class Instance {
   }
 
   thaw(): void {
-    this.#signalAll(SIGCONT);
+    if (!this.#vps.cgroup?.thaw()) this.#signalAll(SIGCONT);
   }
 
   #signalAll(signal: number): void {
@@ -414,6 +448,7 @@ export class Instance {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
+    for (const stopWatching of this.#watches) stopWatching();
     this.#notify?.close();
     if (this.#listeningFd !== null) closeFd(this.#listeningFd);
     await this.settings.prepared.release();
@@ -449,6 +484,6 @@ function sendSignal(pid: number, signal: number): void {
 
 /** `exited with code 1`, `ended by SIGKILL`. */
 export function describeExit(exit: ProcessExit | null): string {
-  if (exit?.signal) return `ended by ${exit.signal}`;
+  if (exit?.signal) return `ended by ${exit.signal}${exit.cause ? `: ${exit.cause}` : ''}`;
   return exit?.code === null || exit === null ? 'ended' : `exited with code ${exit.code}`;
 }

@@ -1,9 +1,11 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Enforce, Service } from '../config/model.js';
+import type { CgroupTree } from './cgroup-tree.js';
 import { findGatewayPaths, gatewayVpsArguments } from './gateway-vps-plan.js';
 import { findCommand, findHelper, hostFiles } from './host-files.js';
 import { findProgramPaths } from './program-paths.js';
+import { ServiceCgroup } from './service-cgroup.js';
 import { systemPath } from './system-path.js';
 import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
 import { checkPlan, hostnameOf, serviceVpsArguments } from './vps-plan.js';
@@ -13,7 +15,15 @@ export interface IsolationSettings {
   readonly runtimeDir: string;
   readonly stateDir: string;
   readonly packageRoot: string;
+  /** null: there are none to be had. */
+  readonly cgroups: CgroupTree | null;
   readonly log: Logger;
+}
+
+/** What was made for one VPS of a service. */
+export interface VpsPlaces {
+  readonly notifyDirectory: string | null;
+  readonly cgroup: ServiceCgroup | null;
 }
 
 /** What separates services from each other and from the host here, found out by trying. */
@@ -21,8 +31,10 @@ export interface Isolation {
   /** For `rouse status`: in words. */
   readonly description: string;
   /** null: there is none. */
-  readonly planFor: ((service: Service, notifyDirectory: string | null) => VpsPlan) | null;
-  readonly buildGatewayVps: (name: string) => Promise<Vps>;
+  readonly planFor: ((service: Service, places: VpsPlaces) => VpsPlan) | null;
+  /** `whyNot`: why there is none; null otherwise. */
+  readonly whyNot: string | null;
+  readonly buildGatewayVps: (name: string, cpus: readonly number[]) => Promise<Vps>;
   /** As a gateway's, but in the host's network. */
   readonly buildEgressVps: () => Promise<Vps>;
 }
@@ -32,10 +44,10 @@ export interface Isolation {
  * it, else no isolation, said in the log.
  */
 export async function findIsolation(settings: IsolationSettings): Promise<Isolation> {
-  if (settings.enforce === 'none') return NO_ISOLATION;
+  if (settings.enforce === 'none') return noIsolation(settings, 'enforce: none');
   try {
     const isolation = heldIsolation(settings);
-    await (await isolation.buildGatewayVps('probe')).dispose();
+    await (await isolation.buildGatewayVps('probe', [])).dispose();
     return isolation;
   } catch (error) {
     const advice = 'install bubblewrap and allow namespaces, or set enforce: best-effort to run without';
@@ -46,24 +58,42 @@ export async function findIsolation(settings: IsolationSettings): Promise<Isolat
       { event: 'unisolated' },
       `NO ISOLATION: gateways and services share this host's processes, files and network (${messageOf(error)})`,
     );
-    return NO_ISOLATION;
+    return noIsolation(settings, messageOf(error));
   }
 }
 
-const NO_ISOLATION: Isolation = {
-  description: 'none',
-  planFor: null,
-  buildGatewayVps: async () => new HostVps(),
-  buildEgressVps: async () => new HostVps(),
-};
+function noIsolation({ cgroups }: IsolationSettings, whyNot: string): Isolation {
+  return {
+    whyNot,
+    description: 'none',
+    planFor: null,
+    buildGatewayVps: async (name, cpus) => new HostVps(gatewayCgroup(cgroups, name, cpus)),
+    buildEgressVps: async () => new HostVps(createCgroup(cgroups, 'egress')),
+  };
+}
 
-function heldIsolation({ packageRoot, runtimeDir, stateDir }: IsolationSettings): Isolation {
+let lastSerial = 0;
+
+/** A cgroup of a name of its own; null where there are none. */
+export function createCgroup(cgroups: CgroupTree | null, name: string): ServiceCgroup | null {
+  lastSerial += 1;
+  return cgroups && new ServiceCgroup(cgroups.create(`${name}.${lastSerial}`));
+}
+
+function gatewayCgroup(cgroups: CgroupTree | null, name: string, cpus: readonly number[]): ServiceCgroup | null {
+  const cgroup = createCgroup(cgroups, `gateway-${name}`);
+  if (cpus.length > 0 && cgroups?.controllers.has('cpuset')) cgroup?.limit({ cpus });
+  return cgroup;
+}
+
+function heldIsolation({ packageRoot, runtimeDir, stateDir, cgroups }: IsolationSettings): Isolation {
   const bubblewrap = findHelper('bwrap', 'bubblewrap');
   const command = [findHelper('cat', 'coreutils')];
   const readable = findGatewayPaths(process.execPath, packageRoot, hostFiles);
   return {
+    whyNot: null,
     description: 'mount, pid, net (empty), ipc, uts and cgroup namespaces; no capabilities; no_new_privs',
-    planFor: (service, notifyDirectory) => {
+    planFor: (service, { notifyDirectory, cgroup }) => {
       const request = {
         name: service.name,
         hostname: hostnameOf(service.name),
@@ -76,20 +106,23 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir }: IsolationSettings)
         stateRoot: stateDir,
         runtimeRoot: runtimeDir,
         notifyDirectory,
+        cgroupDirectory: cgroup?.directory ?? null,
+        tmpBytes: service.resources.tmpBytes,
         extraTmpfs: unixDirectoriesOf(service),
         command,
       };
       const [problem] = checkPlan(request, hostFiles);
       if (problem) throw problem;
       const bwrapArguments = serviceVpsArguments(request, hostFiles);
-      return { name: service.name, bubblewrap, arguments: bwrapArguments, network: service.isolation.network };
+      return { name: service.name, bubblewrap, arguments: bwrapArguments, network: service.isolation.network, cgroup };
     },
-    buildGatewayVps: (name) =>
+    buildGatewayVps: (name, cpus) =>
       HeldVps.build({
         name: `gateway ${name}`,
         bubblewrap,
         arguments: gatewayVpsArguments({ hostname: hostnameOf(`gateway-${name}`), network: 'none', readable, command }, hostFiles),
         network: 'private',
+        cgroup: gatewayCgroup(cgroups, name, cpus),
       }),
     buildEgressVps: () =>
       HeldVps.build({
@@ -97,6 +130,7 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir }: IsolationSettings)
         bubblewrap,
         arguments: gatewayVpsArguments({ hostname: 'egress', network: 'host', readable, command }, hostFiles),
         network: 'host',
+        cgroup: createCgroup(cgroups, 'egress'),
       }),
   };
 }

@@ -7,8 +7,13 @@ type Where = 'always' | 'hidden' | 'visible';
 /** One mount (or symlink) in a VPS. Paths have no symlinks on the way to them. */
 export type Mount = { readonly path: string; readonly where: Where } & (
   | { readonly kind: 'ro' | 'rw'; readonly source: string }
-  /** Empty; `sealed`: nobody can write to it. */
-  | { readonly kind: 'tmpfs'; readonly mode: number; readonly sealed: boolean }
+  /** Empty; `sealed`: nobody can write to it. Without a size: the kernel's default. */
+  | {
+      readonly kind: 'tmpfs';
+      readonly mode: number;
+      readonly sealed: boolean;
+      readonly sizeBytes?: number | null;
+    }
   /** A file that can't be opened. */
   | { readonly kind: 'null' }
   | { readonly kind: 'symlink'; readonly target: string }
@@ -92,7 +97,10 @@ function mountOption(mount: Mount): string[] {
     case 'symlink':
       return ['--symlink', mount.target, mount.path];
     case 'tmpfs':
-      return ['--perms', mount.mode.toString(8).padStart(4, '0'), '--tmpfs', mount.path];
+      return [
+        ...(mount.sizeBytes ? ['--size', `${mount.sizeBytes}`] : []),
+        ...['--perms', mount.mode.toString(8).padStart(4, '0'), '--tmpfs', mount.path],
+      ];
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Service } from '../config/model.js';
 import type { Cgroup } from '../sys/cgroups.js';
 
@@ -9,6 +10,8 @@ const CPU_PERIOD_US = 100_000;
 /** memory.high lies below memory.max by this factor, so that reclaim comes before the kill. */
 const HIGH_SHARE = 0.9;
 const RECLAIM_STEP_BYTES = 16 * 1024 * 1024;
+/** bubblewrap twice, and what it holds: they are not the service's. */
+const HOLDER_TASKS = 3;
 /** Passes in which processes that were born outside are brought in; who is faster than that means harm. */
 const SWEEPS = 20;
 
@@ -24,10 +27,12 @@ let moves: Promise<unknown> = Promise.resolve();
  */
 export class ServiceCgroup {
   readonly #run: Cgroup;
+  readonly #suffix: string;
   #isFrozen = false;
   #oomKills = 0;
 
   constructor(private readonly group: Cgroup) {
+    this.#suffix = `/${basename(group.directory)}/run`;
     this.#run = group.child('run');
   }
 
@@ -51,8 +56,7 @@ export class ServiceCgroup {
       const quota = cpuPercent === null ? 'max' : `${cpuPercent * (CPU_PERIOD_US / 100)}`;
       this.group.write('cpu.max', `${quota} ${CPU_PERIOD_US}`);
     }
-    // The holder's two processes are not the service's.
-    if (tasks !== undefined) this.group.write('pids.max', tasks === null ? 'max' : `${tasks + 2}`);
+    if (tasks !== undefined) this.group.write('pids.max', tasks === null ? 'max' : `${tasks + HOLDER_TASKS}`);
     if (ioWeight !== undefined) this.group.write('io.weight', `default ${ioWeight ?? 100}`);
     if (cpus !== undefined) this.group.write('cpuset.cpus', cpus.join(','));
   }
@@ -96,8 +100,15 @@ export class ServiceCgroup {
     });
   }
 
+  /** Calls back when the kernel has killed a process in it for want of memory; the function returned ends that. */
+  onOutOfMemory(callback: () => void): () => void {
+    return this.group.watchEvents('memory.events', () => {
+      if (this.#takeOomKills() > 0) callback();
+    });
+  }
+
   /** How many processes the kernel has killed for want of memory since the last look. */
-  takeOomKills(): number {
+  #takeOomKills(): number {
     const total = this.group.readKey('memory.events', 'oom_kill') ?? 0;
     const fresh = total - this.#oomKills;
     this.#oomKills = total;
@@ -105,14 +116,15 @@ export class ServiceCgroup {
   }
 
   /**
-   * Brings in a process that was just launched, and what it has forked meanwhile. `list`: all
-   * processes of the VPS, without the holder's. Rejects where they multiply faster than that.
+   * Brings in what was just launched, and what it has forked meanwhile. `list`: all processes of the
+   * VPS, without the holder's; `listPaths`: the same by their /proc directories, for a second look
+   * that nothing can hide from by changing its parent. Rejects where they multiply faster than that.
    */
-  async bringIn(list: () => number[]): Promise<void> {
+  async bringIn(list: () => number[], listPaths: () => string[] = () => []): Promise<void> {
     for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
       const outside = this.#outsiders(list());
-      if (outside.length === 0) return;
       for (const pid of outside) await this.#move(pid);
+      if (outside.length === 0 && listPaths().every((path) => this.#isInside(path))) return;
     }
     throw new Error('its processes fork faster than they can be put into their cgroup');
   }
@@ -120,6 +132,15 @@ export class ServiceCgroup {
   #outsiders(pids: readonly number[]): number[] {
     const own = new Set(this.processes());
     return pids.filter((pid) => !own.has(pid) && isAlive(pid));
+  }
+
+  #isInside(procDirectory: string): boolean {
+    try {
+      const path = readFileSync(`${procDirectory}/cgroup`, 'utf8').trimEnd().split('\n').find((line) => line.startsWith('0::'));
+      return path?.endsWith(this.#suffix) ?? true;
+    } catch {
+      return true;
+    }
   }
 
   #move(pid: number): Promise<void> {

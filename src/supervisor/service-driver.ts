@@ -246,7 +246,7 @@ export class ServiceDriver {
         this.#refuse(from);
         break;
       case 'freeze':
-        instance?.freeze();
+        instance?.freeze(this.service.idle.reclaim);
         break;
       case 'thaw':
         instance?.thaw();
@@ -292,6 +292,7 @@ export class ServiceDriver {
       leaveQueue = await this.settings.startQueue.enter(abort.signal);
       const instance: Instance = await this.settings.createInstance(service, {
         onOutput: (chunk) => this.settings.output.write(chunk),
+        onTrouble: (message) => this.settings.log.warn({ service: service.name }, message),
         onGone: (exit) => this.#onGone(instance, exit),
       });
       if (abort.signal.aborted) {

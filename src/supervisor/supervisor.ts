@@ -11,16 +11,13 @@ import { GatewayLink } from './gateway-link.js';
 import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
-import { findIsolation, type Isolation } from './isolation.js';
-import { Launchers } from './launchers.js';
 import { ListenerSockets } from './listener-sockets.js';
+import { Machine } from './machine.js';
 import { OutputLog } from './output-log.js';
 import { Reach } from './reach.js';
 import { ServiceDriver } from './service-driver.js';
 import { StartQueue } from './start-queue.js';
 import { TrafficCounters } from './traffic-counters.js';
-import { checkEnforceable } from './unsupported.js';
-import type { Vps } from './vps.js';
 import { VpsStore } from './vps-store.js';
 
 export interface SupervisorSettings {
@@ -71,11 +68,8 @@ export class Supervisor {
 
   private constructor(
     private readonly settings: SupervisorSettings,
-    private readonly launcher: Launchers,
-    /** Where the launcher waits when it can't come back to the host's namespaces. */
-    private readonly home: Vps | null,
+    readonly machine: Machine,
     private readonly identities: Identities,
-    readonly isolation: Isolation,
   ) {
     const { config, log, runtimeDir } = settings;
     this.#config = config;
@@ -89,25 +83,27 @@ export class Supervisor {
       log,
     );
     this.#egress = new EgressDoors(this.#createEgressLink(), log);
-    this.#store = new VpsStore({ runtimeDir, planFor: isolation.planFor, reach: this.#reach, egress: this.#egress, log });
-    this.#createInstance = createInstanceFactory(this.#store, identities, launcher);
+    this.#store = new VpsStore({
+      runtimeDir,
+      planFor: machine.isolation.planFor,
+      cgroups: machine.cgroups,
+      limit: (service, cgroup) => machine.limit(service, cgroup),
+      reach: this.#reach,
+      egress: this.#egress,
+      log,
+    });
+    this.#createInstance = createInstanceFactory(this.#store, identities, machine);
     this.#certificates = new CertificateWatch(() => void this.#refreshCertificates());
   }
 
   /** Starts everything; resolves when every listener takes connections. Rejects with a `RouseError`; nothing is left then. */
   static async start(settings: SupervisorSettings): Promise<Supervisor> {
-    const { config, log } = settings;
-    checkEnforceable(config, log);
-    const isolation = await findIsolation({ ...settings, enforce: config.enforce });
+    const { config } = settings;
     const identities = new Identities(settings.stateDir);
-    const home = settings.isRootless && isolation.planFor ? await isolation.buildGatewayVps('home') : null;
-    const launcher = await Launchers.create({
-      homePidfd: home?.target.vpsPidfd ?? null,
-      isFiltered: config.enforce !== 'none',
-      holdsAffinities: true,
-    });
-    const supervisor = new Supervisor(settings, launcher, home, identities, isolation);
+    const machine = await Machine.open({ ...settings, enforce: config.enforce });
+    const supervisor = new Supervisor(settings, machine, identities);
     try {
+      machine.checkEnforceable(config);
       await supervisor.#open();
       return supervisor;
     } catch (error) {
@@ -194,9 +190,9 @@ export class Supervisor {
     const identity = this.identities.resolve({ name: `gateway:${gateway.name}`, user: null, group: null, groups: [] });
     const link = new GatewayLink({
       name: gateway.name,
-      launcher: this.launcher,
+      launcher: this.machine.launchers,
       lanes: lanesOf(gateway),
-      buildVps: () => this.isolation.buildGatewayVps(gateway.name),
+      buildVps: () => this.machine.isolation.buildGatewayVps(gateway.name, gateway.cpus),
       program: {
         executable: process.execPath,
         arguments: [process.execPath, gatewayProgram],
@@ -227,24 +223,23 @@ export class Supervisor {
 
   #createEgressLink(): EgressLink {
     const { egressProgram, gatewayEnvironment, log } = this.settings;
-    const identity = this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] });
     const environment = { ...gatewayEnvironment, UV_THREADPOOL_SIZE: String(EGRESS_LOOKUP_THREADS) };
     return new EgressLink({
-      launcher: this.launcher,
-      buildVps: () => this.isolation.buildEgressVps(),
-      program: {
+      launcher: this.machine.launchers,
+      buildVps: () => this.machine.isolation.buildEgressVps(),
+      program: () => ({
         executable: process.execPath,
         arguments: [process.execPath, egressProgram],
         environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-        identity: switchable(identity),
-      },
+        identity: switchable(this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] })),
+      }),
       log,
     });
   }
 
   /** Without isolation services have every way out anyway. */
   async #configureEgress(config: Config): Promise<void> {
-    if (this.isolation.planFor) await this.#egress.configure(config);
+    if (this.machine.isolation.planFor) await this.#egress.configure(config);
   }
 
   #resolveIdentities(services: readonly Service[]): void {
@@ -261,7 +256,7 @@ export class Supervisor {
   async #reload(wanted: Config): Promise<ReloadReport> {
     const old = this.#config;
     if (this.#isClosing) throw new RouseError('busy', 'rouse is shutting down');
-    checkEnforceable(wanted, this.settings.log);
+    this.machine.checkEnforceable(wanted);
     const changes = diffConfigs(old, wanted);
     const config = keepUnchanged(old, wanted);
     this.#resolveIdentities(config.services);
@@ -381,8 +376,7 @@ export class Supervisor {
     await this.#store.close();
     await this.#egress.close();
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
-    await this.launcher.close();
-    await this.home?.dispose();
+    await this.machine.close();
   }
 }
 

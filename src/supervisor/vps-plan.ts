@@ -22,6 +22,10 @@ export interface VpsRequest {
   readonly runtimeRoot: string;
   /** Bound writable at {@link NOTIFY_DIRECTORY}. */
   readonly notifyDirectory: string | null;
+  /** Its own cgroup, in which programs find their limits; null: they see none. */
+  readonly cgroupDirectory: string | null;
+  /** Size of each private tmpfs; null: the kernel's default. */
+  readonly tmpBytes: number | null;
   /** Private, empty, writable for everybody in the VPS: for instance the directory of a Unix upstream. */
   readonly extraTmpfs: readonly string[];
   /** What the holder runs: `cat`, whose standard input the supervisor holds. */
@@ -35,6 +39,8 @@ const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshar
 
 /** Where resolv.conf often points to; in the host's network names must resolve. */
 export const RESOLVER_DIRECTORIES = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
+
+const CGROUP_MOUNT = '/sys/fs/cgroup';
 
 const SHARED_MODE = 0o1777;
 
@@ -59,14 +65,16 @@ function serviceMounts(request: VpsRequest, host: HostFiles): Mount[] {
   const { directory, network, notifyDirectory } = request;
   const bind = (kind: 'ro' | 'rw', where: Mount['where']) => (path: string) =>
     bindMounts(kind, path, where, host);
+  const own = (path: string, where: Mount['where']) => privateMount(path, where, request.tmpBytes);
   const resolver = network === 'host' ? RESOLVER_DIRECTORIES : [];
   const implicit = [...resolver, ...request.programReadable].filter(host.exists);
   return [
     ...hiddenTreesOf(host).map(({ path, writable }) =>
-      writable ? privateMount(path, 'always') : hideMount(path, 'always', host),
+      writable ? own(path, 'always') : hideMount(path, 'always', host),
     ),
-    privateMount('/dev/shm', 'always'),
-    ...request.extraTmpfs.map((path) => privateMount(host.realpath(path), 'hidden')),
+    own('/dev/shm', 'always'),
+    ...cgroupMounts(request.cgroupDirectory, host),
+    ...request.extraTmpfs.map((path) => own(host.realpath(path), 'hidden')),
     ...[...implicit, ...(directory === null ? [] : [directory])].flatMap(bind('ro', 'hidden')),
     ...request.readable.flatMap(bind('ro', 'always')),
     ...request.writable.flatMap(bind('rw', 'always')),
@@ -83,8 +91,16 @@ function notifyMounts(source: string | null): Mount[] {
   return [{ kind: 'rw', source, path: NOTIFY_DIRECTORY, where: 'always' }];
 }
 
-function privateMount(path: string, where: Mount['where']): Mount {
-  return { kind: 'tmpfs', path, mode: SHARED_MODE, sealed: false, where };
+function privateMount(path: string, where: Mount['where'], sizeBytes: number | null): Mount {
+  return { kind: 'tmpfs', path, mode: SHARED_MODE, sealed: false, sizeBytes, where };
+}
+
+/** The host's cgroups tell of every service: only the own one is shown, where programs look for limits. */
+function cgroupMounts(own: string | null, host: HostFiles): Mount[] {
+  if (!host.isDirectory(CGROUP_MOUNT)) return [];
+  return own === null
+    ? [hideMount(CGROUP_MOUNT, 'always', host)]
+    : [{ kind: 'ro', source: own, path: CGROUP_MOUNT, where: 'always' }];
 }
 
 /** Which sources of a plan don't exist: one error each, naming service and key. */

@@ -4,7 +4,10 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
 import type { EgressDoors } from './egress-doors.js';
+import type { CgroupTree } from './cgroup-tree.js';
+import { createCgroup, type VpsPlaces } from './isolation.js';
 import type { Reach } from './reach.js';
+import type { ServiceCgroup } from './service-cgroup.js';
 import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
 
 /** VPSs that stand ready for the next start of their services; beyond that many they are built when needed. */
@@ -28,7 +31,11 @@ interface Spare {
 export interface VpsStoreSettings {
   readonly runtimeDir: string;
   /** null: this machine (or the config) has no isolation. */
-  readonly planFor: ((service: Service, notifyDirectory: string | null) => VpsPlan) | null;
+  readonly planFor: ((service: Service, places: VpsPlaces) => VpsPlan) | null;
+  /** null: there are none to be had. */
+  readonly cgroups: CgroupTree | null;
+  /** Sets the limits that cgroups hold here. */
+  readonly limit: (service: Service, cgroup: ServiceCgroup) => void;
   readonly reach: Reach;
   readonly egress: EgressDoors;
   readonly log: Logger;
@@ -113,7 +120,7 @@ export class VpsStore {
   }
 
   async #build(service: Service): Promise<PreparedVps> {
-    const { planFor, runtimeDir, reach, egress } = this.settings;
+    const { planFor, runtimeDir, cgroups, reach, egress } = this.settings;
     this.#serial += 1;
     const notifyDirectory =
       service.ready.kind === 'notify'
@@ -124,7 +131,9 @@ export class VpsStore {
       if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
     };
     try {
-      const vps = planFor ? await HeldVps.build(planFor(service, notifyDirectory)) : new HostVps();
+      const cgroup = createCgroup(cgroups, `service-${service.name}`);
+      if (cgroup) this.settings.limit(service, cgroup);
+      const vps = planFor ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup })) : new HostVps(cgroup);
       const closeReach = reach.open(service, vps);
       const door = egress.open(service, vps);
       const release = async () => {

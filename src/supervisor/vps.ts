@@ -16,9 +16,12 @@ import {
 } from '../sys/libc.js';
 import { closeNetwork, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
 import { descendantsOf, openPidfd, signalPidfd } from '../sys/processes.js';
+import type { ServiceCgroup } from './service-cgroup.js';
 
 const BUILD_TIMEOUT_MS = 10_000;
 const OUTPUT_LIMIT_CHARACTERS = 2000;
+/** Enters a cgroup and becomes the rest of the arguments: so the holder and its namespaces are born in it. */
+const ENTER_CGROUP = ['/bin/sh', '-c', 'echo 0 > "$1" && shift && exec "$@"', 'sh'];
 type Pipes = [stdin: Writable, stdout: Readable, stderr: Readable, info: Readable];
 
 const KILL_PATIENCE_MS = 2000;
@@ -33,6 +36,8 @@ export interface VpsPlan {
   readonly bubblewrap: string;
   readonly arguments: readonly string[];
   readonly network: 'private' | 'host';
+  /** Where it lives; it goes with the VPS. */
+  readonly cgroup: ServiceCgroup | null;
 }
 
 /** Where processes run: what the launcher needs to put one there, and what ends them all. */
@@ -42,6 +47,9 @@ export interface Vps {
   readonly networkFd: number | null;
   /** The root that its processes see, as a path of this process. */
   readonly root: string;
+  readonly cgroup: ServiceCgroup | null;
+  /** Brings what was just started into the cgroup, whatever it has forked meanwhile included. */
+  adopt(started: () => readonly number[]): Promise<void>;
   /** Host pids of the processes in it; `started`: those that the launcher put there. */
   processes(started: readonly number[]): number[];
   /** Whether it has any process but the holder's own; zombies don't count. */
@@ -57,6 +65,7 @@ export class HeldVps implements Vps {
   readonly target: Vps['target'];
   readonly networkFd: number | null;
   readonly root: string;
+  readonly cgroup: ServiceCgroup | null;
   readonly ended: Promise<void>;
   #disposal: Promise<void> | null = null;
 
@@ -64,8 +73,9 @@ export class HeldVps implements Vps {
     private readonly holder: ChildProcess,
     private readonly initPid: number,
     private readonly pidfd: number,
-    network: 'private' | 'host',
+    { network, cgroup }: VpsPlan,
   ) {
+    this.cgroup = cgroup;
     const networkFlag = network === 'private' ? CLONE_NEWNET : 0;
     this.target = { vpsPidfd: pidfd, namespaces: NAMESPACES | networkFlag };
     this.networkFd = networkFlag ? openNetworkOf(initPid) : null;
@@ -78,23 +88,39 @@ export class HeldVps implements Vps {
 
   /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
   static async build(plan: VpsPlan): Promise<HeldVps> {
-    const holder = spawn(plan.bubblewrap, [...plan.arguments], {
+    const command = [plan.bubblewrap, ...plan.arguments];
+    const [program = '', ...programArguments] =
+      plan.cgroup === null ? command : [...ENTER_CGROUP, plan.cgroup.holderProcs, ...command];
+    const holder = spawn(program, programArguments, {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       detached: true,
       env: {},
     });
     try {
       const initPid = await waitUntilBuilt(holder);
-      const vps = new HeldVps(holder, initPid, openPidfd(initPid), plan.network);
+      const vps = new HeldVps(holder, initPid, openPidfd(initPid), plan);
       if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
       return vps;
     } catch (error) {
       holder.kill('SIGKILL');
+      plan.cgroup?.kill();
+      void plan.cgroup?.remove();
       throw new RouseError('isolation', `VPS of ${plan.name}: ${messageOf(error)}`);
     }
   }
 
+  async adopt(started: () => readonly number[]): Promise<void> {
+    await this.cgroup?.bringIn(
+      () => this.#descendants(started()),
+      () => this.#insidePids().map((pid) => `${this.root}/proc/${pid}`),
+    );
+  }
+
   processes(started: readonly number[]): number[] {
+    return [...new Set([...(this.cgroup?.processes() ?? []), ...this.#descendants(started)])];
+  }
+
+  #descendants(started: readonly number[]): number[] {
     const own = descendantsOf([this.initPid]);
     const held = own.find((pid) => pid !== this.initPid && isHeldProgram(pid));
     return descendantsOf([...own, ...started]).filter(
@@ -103,15 +129,20 @@ export class HeldVps implements Vps {
   }
 
   isPopulated(): boolean {
+    return this.#insidePids().length > 0;
+  }
+
+  /** Pids as they are numbered inside. */
+  #insidePids(): string[] {
     try {
-      return readdirSync(`${this.root}/proc`).some(
+      return readdirSync(`${this.root}/proc`).filter(
         (name) =>
           /^\d+$/.test(name) &&
           !HOLDER_PIDS.has(name) &&
           !isZombie(`${this.root}/proc/${name}/stat`),
       );
     } catch {
-      return false;
+      return [];
     }
   }
 
@@ -122,12 +153,14 @@ export class HeldVps implements Vps {
 
   async #end(): Promise<void> {
     signalPidfd(this.pidfd, SIGKILL);
+    this.cgroup?.kill();
     const insist = setTimeout(() => this.holder.kill('SIGKILL'), KILL_PATIENCE_MS);
     await this.ended;
     clearTimeout(insist);
     for (const stream of this.holder.stdio) stream?.destroy();
     closeFd(this.pidfd);
     if (this.networkFd !== null) closeNetwork(this.networkFd);
+    await this.cgroup?.remove();
   }
 }
 
@@ -139,8 +172,18 @@ export class HostVps implements Vps {
   readonly ended = new Promise<void>(() => {});
   readonly #seen = new Set<number>();
 
-  /** A process that left the tree of `started` (a daemon) is known only if it was seen before. */
+  constructor(readonly cgroup: ServiceCgroup | null) {}
+
+  async adopt(started: () => readonly number[]): Promise<void> {
+    await this.cgroup?.bringIn(() => this.#descendants(started()));
+  }
+
   processes(started: readonly number[]): number[] {
+    return [...new Set([...(this.cgroup?.processes() ?? []), ...this.#descendants(started)])];
+  }
+
+  /** Without a cgroup a process that left the tree of `started` (a daemon) is known only if it was seen before. */
+  #descendants(started: readonly number[]): number[] {
     for (const pid of descendantsOf([...started, ...this.#seen])) this.#seen.add(pid);
     for (const pid of this.#seen) if (isZombie(`/proc/${pid}/stat`)) this.#seen.delete(pid);
     return [...this.#seen];
@@ -151,6 +194,7 @@ export class HostVps implements Vps {
   }
 
   async dispose(): Promise<void> {
+    this.cgroup?.kill();
     for (const pid of this.processes([])) {
       try {
         process.kill(pid, 'SIGKILL');
@@ -158,6 +202,7 @@ export class HostVps implements Vps {
         // It has ended.
       }
     }
+    await this.cgroup?.remove();
   }
 }
 

@@ -13,6 +13,8 @@ function bitsOf({ read, write }: PollEvents): number {
 /** While something counts time (a lease lingers, somebody is held) timers are looked at that often, in milliseconds. */
 const BUSY_LOOK_MS = 5;
 const IDLE_LOOK_MS = 200;
+/** However busy it is, timers are looked at after that many batches. */
+const MAX_BATCHES = 64;
 
 /**
  * A thread's own event loop on epoll(7): it sleeps in the kernel, handles a batch, and sleeps again,
@@ -80,7 +82,7 @@ export class NativeLoop {
   run(onBug: (error: unknown) => void): void {
     const turn = () => {
       try {
-        this.#handleUntilTurn();
+        this.turn(this.isTiming() ? BUSY_LOOK_MS : IDLE_LOOK_MS);
       } catch (error) {
         onBug(error);
         exitNow(70);
@@ -90,19 +92,26 @@ export class NativeLoop {
     setImmediate(turn);
   }
 
-  #handleUntilTurn(): void {
+  /** Handles events until there were none for `waitMs`, or somebody needs a turn of Node's loop. */
+  turn(waitMs: number): void {
     this.#needsTurn = false;
+    let batches = 0;
     do {
-      const count = this.#epoll.wait(this.#ready.length > 0 ? 0 : this.isTiming() ? BUSY_LOOK_MS : IDLE_LOOK_MS);
+      const count = this.#epoll.wait(this.#ready.length > 0 ? 0 : waitMs);
       for (let index = 0; index < count; index += 1) this.#dispatch(index);
       if (this.#ready.length > 0) this.#runReady();
       if (count <= 0) return;
-    } while (!this.#needsTurn);
+      batches += 1;
+    } while (!this.#needsTurn && batches < MAX_BATCHES);
   }
 
   #dispatch(index: number): void {
     const fd = this.#epoll.fdAt(index);
     if (this.#tags[fd] === this.#epoll.tagAt(index)) this.#handlers[fd]?.onEvents(this.#epoll.eventsAt(index));
+  }
+
+  close(): void {
+    this.#epoll.close();
   }
 
   #runReady(): void {

@@ -24,6 +24,8 @@ export function signalPidfd(pidfd: number, signal: number): boolean {
 export interface ProcessExit {
   readonly code: number | null;
   readonly signal: string | null;
+  /** Why the signal came, where that is known. */
+  readonly cause?: string;
 }
 
 /** A child of this process that libuv doesn't know: its pidfd, its one end. */

@@ -102,6 +102,7 @@ export class RecordingHost implements EngineHost {
   readonly demands: Demand[] = [];
   readonly abortedDemands: Demand[] = [];
   readonly router: { current: RouteTable };
+  readonly isTiming = true;
   admitRefusal: AdmitRefusal | null = null;
   refuseWith: Refusal | null = null;
   handOvers: Array<{ readonly demand: Demand; readonly fd: number }> = [];
@@ -274,7 +275,12 @@ function configOf({ listeners, services }: RigSpec): GatewayConfig {
       ],
       access: ANYONE,
       limits: { connections: 10_000, held: 4096, heldAgeMs: 30_000, perSource: null, rate: null },
-      idle: { freezeMs: null, stopMs: 300_000, quietMs: service.quietMs ?? 3_600_000 },
+      idle: {
+        freezeMs: null,
+        stopMs: 300_000,
+        quietMs: service.quietMs ?? 3_600_000,
+        reclaim: false,
+      },
     })),
     log: { level: 'info', access: true },
   };

@@ -63,6 +63,19 @@ export function httpCases(createEngine: EngineFactory): void {
     }
   });
 
+  it('a POST is not sent on a connection that the server has ended meanwhile', async () => {
+    await using server = await startTcpServer((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    for (let count = 1; count <= 5; count++) {
+      const options = { host: 'a.example', method: 'POST', body: 'x' };
+      expect((await get(rig.port('web'), '/', options)).status).toBe(200);
+      await rig.host.allUsesEnded();
+      await waitFor(() => server.ended === count, { what: 'the connection to be given up' });
+    }
+  });
+
   it('an unknown host is answered with 404 and wakes nothing; the connection goes on', async () => {
     await using server = await startHttpServer((_, response) => response.end('ok'));
     await using rig = createHttpRig(createEngine, [server.port]);

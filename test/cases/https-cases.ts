@@ -146,6 +146,17 @@ export function httpsCases(createEngine: EngineFactory): void {
     sockets.close();
   });
 
+  it.each([
+    ['before it has said anything', Buffer.alloc(0)],
+    ['within its hello', Buffer.of(22, 3, 1, 1, 0, 1)],
+  ])('a client that leaves %s is let go at once', async (_, bytes) => {
+    await using server = await startHttpServer((_, response) => response.end());
+    await using rig = createRig(server.port, { helloMs: 600_000 });
+    await using client = await RawClient.connect({ port: rig.port('shop') });
+    client.socket.end(bytes);
+    await client.readToEnd();
+  });
+
   it('plain HTTP, an old TLS version and silence end the connection only', async () => {
     await using server = await startHttpServer((_, response) => response.end('fine'));
     await using rig = createRig(server.port, { helloMs: 300 });

@@ -6,6 +6,8 @@ export interface TcpServer extends AsyncDisposable {
   readonly port: number;
   readonly connections: number;
   readonly receivedBytes: number;
+  /** How many clients have ended their side. */
+  readonly ended: number;
   /** Codes of the errors that its sockets had. */
   readonly errors: readonly string[];
 }
@@ -16,12 +18,16 @@ export async function startTcpServer(serve: (socket: net.Socket) => void): Promi
   const errors: string[] = [];
   let connections = 0;
   let receivedBytes = 0;
+  let ended = 0;
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     connections += 1;
     sockets.add(socket);
     socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code ?? ''));
     socket.on('close', () => sockets.delete(socket));
     serve(socket);
+    socket.on('end', () => {
+      ended += 1;
+    });
     socket.on('data', (chunk: Buffer) => {
       receivedBytes += chunk.length;
     });
@@ -33,6 +39,9 @@ export async function startTcpServer(serve: (socket: net.Socket) => void): Promi
     errors,
     get connections() {
       return connections;
+    },
+    get ended() {
+      return ended;
     },
     get receivedBytes() {
       return receivedBytes;

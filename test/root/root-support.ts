@@ -87,8 +87,13 @@ export class RunningRouse implements AsyncDisposable {
   /** Resolves when the service has gone into `state` at least `times` times. */
   untilState(service: string, state: StateEvent['to'], times = 1): Promise<boolean> {
     return waitFor(() => this.changes(service, state).length >= times, {
-      what: `${service} to be ${state} (${times} times); it was ${JSON.stringify(this.events)}`,
+      what: `${service} to be ${state} (${times} times); it was ${this.#history(service)}`,
     });
+  }
+
+  #history(name: string): string {
+    const own = this.events.filter(({ service }) => service === name);
+    return own.map(({ to, reason }) => `${to} (${reason})`).join(', ');
   }
 
   /** When and why the service went into `state`. */

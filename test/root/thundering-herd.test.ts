@@ -32,7 +32,7 @@ const HERDS: readonly Herd[] = [
     service: helloService('door'),
     requestOf: (visitor) =>
       `GET /visitor/${visitor} HTTP/1.1\r\nHost: herd.test\r\nConnection: close\r\n\r\n`,
-    answerOf: (visitor) => new RegExp(`^HTTP/1.1 200 OK\\r\\n[^]* path /visitor/${visitor}\\n`),
+    answerOf: (visitor) => new RegExp(`^HTTP/1.1 200 OK\\r\\n.* path /visitor/${visitor}\\n`, 's'),
   },
 ];
 

@@ -19,11 +19,32 @@ const REQUEST: EnvironmentRequest = {
   inherited: {},
   searchPath: DEFAULT_PATH,
   notifySocket: null,
+  egressAddress: null,
+  directHosts: [],
   listenNames: [],
   connection: null,
 };
 
 describe('the environment of a service', () => {
+  it('names the proxy to the outside as every program looks for it; the config has the last word', () => {
+    const environment = serviceEnvironment({
+      ...REQUEST,
+      egressAddress: '127.0.0.1:61042',
+      directHosts: ['127.0.0.9', '127.0.0.1'],
+      environment: { http_proxy: '' },
+    });
+    expect(environment).toMatchObject({
+      HTTP_PROXY: 'http://127.0.0.1:61042',
+      http_proxy: '',
+      HTTPS_PROXY: 'http://127.0.0.1:61042',
+      https_proxy: 'http://127.0.0.1:61042',
+      ALL_PROXY: 'socks5h://127.0.0.1:61042',
+      all_proxy: 'socks5h://127.0.0.1:61042',
+      NO_PROXY: 'localhost,127.0.0.1,::1,127.0.0.9',
+      no_proxy: 'localhost,127.0.0.1,::1,127.0.0.9',
+    });
+  });
+
   it('has what programs expect, and no more', () => {
     expect(serviceEnvironment(REQUEST)).toEqual({
       PATH: DEFAULT_PATH,

@@ -51,6 +51,8 @@ function request(script: string, parts: Partial<VpsRequest> = {}): VpsRequest {
     stateRoot: join(root, 'state'),
     runtimeRoot: join(root, 'runtime'),
     notifyDirectory: null,
+    cgroupDirectory: null,
+    tmpBytes: null,
     extraTmpfs: [],
     command: ['/bin/sh', '-c', script],
     ...parts,
@@ -240,6 +242,7 @@ describe.skipIf(whyNot !== null)(title('the VPS of a gateway'), () => {
       gatewayVpsArguments(
         {
           hostname: 'main',
+          network: 'none',
           readable: findGatewayPaths(process.execPath, packageRoot, hostFiles),
           command: ['/bin/sh', '-c', script],
         },

@@ -59,7 +59,8 @@ export class NativeAcceptor implements EventHandler {
     const { listener } = this;
     const from = this.#isUnix ? null : acceptedFrom();
     const source = endpointText(from);
-    const refusal = host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
+    const isFull = this.context.connections.size >= this.context.connectionLimit;
+    const refusal = isFull ? 'out-of-descriptors' : host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
     if (refusal !== null) {
       this.#logRefusal(source, refusal);
       closeFd(fd);

@@ -12,6 +12,8 @@ export interface NativeContext {
   readonly pipes: PipePool;
   /** Everything that is open, for the quiet sweep, draining, and the end of an instance. */
   readonly connections: Set<NativeConnection>;
+  /** More connections would leave no descriptors for what else is needed. */
+  readonly connectionLimit: number;
 }
 
 export interface NativeConnection {

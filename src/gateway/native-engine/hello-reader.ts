@@ -63,6 +63,7 @@ export class HelloConnection implements NativeConnection, EventHandler {
       return false;
     }
     this.context.connections.delete(this);
+    this.context.loop.remove(this.accepted.fd);
     this.onHello(this.accepted, match, result.serverName, Buffer.concat(this.#chunks));
     return true;
   }

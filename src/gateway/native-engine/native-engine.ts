@@ -1,7 +1,8 @@
 import type { GatewayConfig, GatewayListener } from '../../ipc/gateway-config.js';
 import { closeFd } from '../../sys/descriptors.js';
+import { connectionLimit } from '../descriptor-budget.js';
 import type { NativeLoop } from '../../sys/native-loop.js';
-import type { Demand, Engine, EngineHost, ListeningSocket } from '../engine.js';
+import type { Demand, Engine, EngineHost, ListeningSocket, RouteMatch } from '../engine.js';
 import { NativeAcceptor } from './acceptor.js';
 import { type Accepted, type NativeContext, refusalOf } from './context.js';
 import { HelloConnection } from './hello-reader.js';
@@ -11,6 +12,13 @@ import { StreamConnection } from './stream-connection.js';
 /** How often connections are looked at that may have become quiet or were too slow, in milliseconds. */
 const SWEEP_MS = 250;
 
+export interface NativeEngineOptions {
+  /** For a whole ClientHello, in milliseconds. */
+  readonly helloMs?: number;
+  /** The process's descriptor limit; default: as the kernel says. */
+  readonly descriptorLimit?: number;
+}
+
 /** The engine on epoll and splice, for one thread that has a loop of its own. It takes `tcp` and `tls`. */
 export class NativeEngine implements Engine {
   readonly name = 'native';
@@ -18,8 +26,12 @@ export class NativeEngine implements Engine {
   readonly #acceptors = new Map<string, NativeAcceptor[]>();
   #onDrained: (() => void) | null = null;
 
-  constructor(host: EngineHost, loop: NativeLoop) {
-    this.#context = { host, loop, pipes: new PipePool(), connections: new Set() };
+  constructor(
+    host: EngineHost,
+    loop: NativeLoop,
+    private readonly options: NativeEngineOptions = {},
+  ) {
+    this.#context = { host, loop, pipes: new PipePool(), connections: new Set(), connectionLimit: connectionLimit(options.descriptorLimit) };
     loop.isTiming = () => host.isTiming;
     setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -68,9 +80,10 @@ export class NativeEngine implements Engine {
   }
 
   readonly #serveTls = (accepted: Accepted): void => {
-    new HelloConnection(this.#context, accepted, (from, match, name, bytes) => {
+    const lead = (from: Accepted, match: RouteMatch, name: string | null, bytes: Buffer) => {
       new StreamConnection(this.#context, from, match, { name, firstBytes: bytes });
-    });
+    };
+    new HelloConnection(this.#context, accepted, lead, this.options.helloMs);
   };
 
   readonly #serveTcp = (accepted: Accepted): void => {

@@ -1,8 +1,8 @@
 import net from 'node:net';
 import type { RefusalCode } from '../../ipc/refusals.js';
+import type { DescriptorBudget } from '../descriptor-budget.js';
 import type { ListeningSocket } from '../engine.js';
 import { type Connection, type EngineContext, noteRefusal } from './context.js';
-import type { DescriptorBudget } from './descriptor-budget.js';
 import { destinationOf, sourceOf } from './endpoint.js';
 import type { ListenerSettings } from './listener-settings.js';
 import { prepareSocket } from './sockets.js';
@@ -36,7 +36,11 @@ export class Acceptor {
   #listen(fd: number): net.Server {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     server.on('error', (error) => this.#noteError(error));
-    server.on('connection', (socket) => this.#accept(socket, isUnixServer(server)));
+    let isUnix: boolean | null = null;
+    server.on('connection', (socket) => {
+      isUnix ??= isUnixServer(server);
+      this.#accept(socket, isUnix);
+    });
     return server.listen({ fd }, this.options.context.limits.backlog);
   }
 

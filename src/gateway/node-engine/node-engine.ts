@@ -1,9 +1,9 @@
 import type { GatewayConfig, GatewayListener } from '../../ipc/gateway-config.js';
 import type { RefusalCode } from '../../ipc/refusals.js';
+import { DescriptorBudget } from '../descriptor-budget.js';
 import type { Engine, EngineHost, ListeningSocket } from '../engine.js';
 import { Acceptor } from './acceptor.js';
 import { type Connection, type EngineContext, noteRefusal } from './context.js';
-import { DescriptorBudget } from './descriptor-budget.js';
 import { HttpFront } from './http-front.js';
 import { InstanceRegistry } from './instance-registry.js';
 import { DEFAULT_LIMITS, type EngineLimits } from './limits.js';

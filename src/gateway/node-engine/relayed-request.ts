@@ -108,8 +108,7 @@ export class RelayedRequest {
     upstreamRequest.once('close', () => {
       if (!isCurrent()) return;
       if (!this.#isAnswered) this.#fail(new Error('closed without an answer'));
-      else this.#stopUpload();
-      this.#closePart();
+      if (isCurrent()) this.#closePart();
     });
   }
 
@@ -126,6 +125,7 @@ export class RelayedRequest {
       .removeAllListeners('aborted')
       .removeAllListeners('error')
       .on('error', ignore);
+    socket.allowHalfOpen = true;
     const { exchange, match, use } = this;
     relayUpgraded({ exchange, match, use, response, upstream: socket, bytes });
   }

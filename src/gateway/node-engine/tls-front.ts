@@ -39,6 +39,7 @@ export class TlsFront {
     });
     this.#server.on('secureConnection', (socket) => {
       socket.on('error', () => {});
+      socket.allowHalfOpen = true;
       const waiting = this.#waiting.get(keyOf(socket));
       if (waiting === undefined) socket.destroy();
       else serve(waiting.connection, socket, waiting.refusal);
@@ -77,6 +78,8 @@ export class TlsFront {
     socket.once('close', () => {
       if (this.#waiting.get(key)?.connection === connection) this.#waiting.delete(key);
     });
+    // A client that leaves within the handshake is gone; the TLS socket inherits this.
+    socket.allowHalfOpen = false;
     this.#server.emit('connection', socket);
   }
 }

@@ -53,6 +53,8 @@ export class UpstreamPool extends http.Agent {
     options.use.dial().then(
       (socket) => {
         prepareSocket(socket);
+        // What the server has ended takes no more requests.
+        socket.allowHalfOpen = false;
         this.#open.add(socket);
         socket.once('close', () => this.#open.delete(socket));
         if (this.isClosed) socket.destroy();

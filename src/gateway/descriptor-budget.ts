@@ -13,9 +13,8 @@ export class DescriptorBudget {
   readonly #limit: number;
   #open = 0;
 
-  constructor(descriptorLimit: number = softLimit()) {
-    const reserve = Math.max(MIN_RESERVE, Math.ceil(descriptorLimit / 8));
-    this.#limit = Math.max(1, Math.floor((descriptorLimit - reserve) / PER_CONNECTION));
+  constructor(descriptorLimit?: number) {
+    this.#limit = connectionLimit(descriptorLimit);
   }
 
   /** False: the connection is to be refused at once; it isn't counted. */
@@ -28,6 +27,12 @@ export class DescriptorBudget {
   give(): void {
     this.#open -= 1;
   }
+}
+
+/** How many connections a descriptor limit (default: this process's) is enough for. */
+export function connectionLimit(descriptorLimit: number = softLimit()): number {
+  const reserve = Math.max(MIN_RESERVE, Math.ceil(descriptorLimit / 8));
+  return Math.max(1, Math.floor((descriptorLimit - reserve) / PER_CONNECTION));
 }
 
 function softLimit(): number {

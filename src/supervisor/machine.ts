@@ -1,0 +1,124 @@
+import { messageOf, RouseError } from '../base/errors.js';
+import type { Config, Service } from '../config/model.js';
+import { type Capabilities, findCapabilities, findUnenforceable, isCountedByUser } from './capabilities.js';
+import { CgroupTree } from './cgroup-tree.js';
+import { findIsolation, type Isolation, type IsolationSettings } from './isolation.js';
+import { Launchers } from './launchers.js';
+import type { CgroupLimits, ServiceCgroup } from './service-cgroup.js';
+import type { Vps } from './vps.js';
+
+export type MachineSettings = Omit<IsolationSettings, 'cgroups'> & {
+  /** Root of a user namespace only (user_namespaces(7)), or no root at all. */
+  readonly isRootless: boolean;
+};
+
+type Rlimits = Service['run']['rlimits'];
+
+/** What rouse isolates and limits with here: all of it tried, and owned until `close`. */
+export class Machine {
+  private constructor(
+    private readonly settings: MachineSettings,
+    readonly isolation: Isolation,
+    readonly cgroups: CgroupTree | null,
+    readonly launchers: Launchers,
+    /** Where the launcher waits when it can't come back to the host's namespaces. */
+    private readonly home: Vps | null,
+    readonly capabilities: Capabilities,
+  ) {}
+
+  /** Rejects with a `RouseError` of code `isolation` where `enforce: required` can't be kept. */
+  static async open(settings: MachineSettings): Promise<Machine> {
+    const { enforce, isRootless, log } = settings;
+    const cgroups = enforce === 'none' ? 'enforce: none' : await openCgroups();
+    const tree = typeof cgroups === 'string' ? null : cgroups;
+    try {
+      const isolation = await findIsolation({ ...settings, cgroups: tree });
+      const isHeld = isolation.planFor !== null;
+      const home = isRootless && isHeld ? await isolation.buildGatewayVps('home', []) : null;
+      const options = {
+        homePidfd: home?.target.vpsPidfd ?? null,
+        isFiltered: enforce !== 'none',
+        holdsAffinities: !tree?.controllers.has('cpuset'),
+      };
+      const { launchers, whyNoFilter } = await createLaunchers(options);
+      const capabilities = findCapabilities({
+        whyNoNamespaces: isHeld ? null : isolation.whyNot,
+        whyNoFilter,
+        cgroups,
+        isRootless,
+      });
+      if (whyNoFilter !== null && enforce !== 'none') {
+        const what = `the system-call filter cannot be had here: ${whyNoFilter}`;
+        if (enforce === 'required') throw new RouseError('isolation', `${what}; set enforce: best-effort to run without`);
+        log.warn({ event: 'unfiltered' }, what);
+      }
+      return new Machine(settings, isolation, tree, launchers, home, capabilities);
+    } catch (error) {
+      await tree?.close();
+      throw error;
+    }
+  }
+
+  /** What a config asks for and can't be had is an error by name, or with `best-effort` a warning. */
+  checkEnforceable({ services, enforce }: Pick<Config, 'services' | 'enforce'>): void {
+    if (enforce === 'none') return;
+    for (const service of services) {
+      for (const what of findUnenforceable(service, this.capabilities)) {
+        if (enforce === 'required') throw new RouseError('isolation', `${what}; or set enforce: best-effort`);
+        this.settings.log.warn({ service: service.name }, what);
+      }
+    }
+  }
+
+  /** Sets those of a service's limits that its cgroup holds here. */
+  limit({ resources, cpus }: Pick<Service, 'resources' | 'cpus'>, cgroup: ServiceCgroup): void {
+    const { memoryBytes, cpuPercent, tasks, ioWeight } = resources;
+    const has = (name: Parameters<CgroupTree['controllers']['has']>[0]) => this.cgroups?.controllers.has(name) ?? false;
+    const limits: Partial<CgroupLimits> = {
+      ...(memoryBytes !== null && has('memory') && { memoryBytes }),
+      ...(cpuPercent !== null && has('cpu') && { cpuPercent }),
+      ...(tasks !== null && has('pids') && { tasks }),
+      ...(ioWeight !== null && has('io') && { ioWeight }),
+      ...(cpus.length > 0 && has('cpuset') && { cpus }),
+    };
+    cgroup.limit(limits);
+  }
+
+  /** The rlimits of a service's processes: its own, and those that stand for limits. */
+  rlimitsOf({ run, resources }: Service): Rlimits {
+    const { descriptors, tasks } = resources;
+    const both = (value: number) => ({ soft: value, hard: value });
+    const countsByUser = this.settings.enforce !== 'none' && run.user === null && isCountedByUser(this.capabilities.tasks);
+    return {
+      ...run.rlimits,
+      ...(descriptors !== null && { nofile: both(descriptors) }),
+      ...(tasks !== null && countsByUser && { nproc: both(tasks) }),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.launchers.close();
+    await this.home?.dispose();
+    await this.cgroups?.close();
+  }
+}
+
+async function openCgroups(): Promise<CgroupTree | string> {
+  try {
+    return await CgroupTree.open();
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function createLaunchers(
+  options: Parameters<typeof Launchers.create>[0],
+): Promise<{ launchers: Launchers; whyNoFilter: string | null }> {
+  if (!options.isFiltered) return { launchers: await Launchers.create(options), whyNoFilter: 'enforce: none' };
+  try {
+    return { launchers: await Launchers.create(options), whyNoFilter: null };
+  } catch (error) {
+    const launchers = await Launchers.create({ ...options, isFiltered: false });
+    return { launchers, whyNoFilter: messageOf(error) };
+  }
+}
