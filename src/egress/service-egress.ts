@@ -104,11 +104,7 @@ export class ServiceEgress {
     }
   }
 
-  async #connect(
-    client: net.Socket,
-    request: ProxyRequest,
-    gone: AbortSignal,
-  ): Promise<void> {
+  async #connect(client: net.Socket, request: ProxyRequest, gone: AbortSignal): Promise<void> {
     const { target, granted, preface } = request;
     const addresses = await this.settings.guard.check(this.#policy, target);
     const upstream = await dial(addresses, target.port, gone);

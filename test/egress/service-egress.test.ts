@@ -35,13 +35,16 @@ describe('an HTTP client', () => {
     expect((await client.readToEnd()).toString()).toMatch(/\r\n\r\nping$/);
   });
 
-  test.each(["ping", ""])("that sends request, %j and its end in one go still gets the answer", async (early) => {
-    await using echo = await startEcho();
-    await using rig = await EgressRig.start({ rules: RULES });
-    await using client = await rig.connect();
-    client.socket.end(`CONNECT ${OUTSIDE}:${echo.port} HTTP/1.1\r\n\r\n${early}`);
-    expect((await client.readToEnd()).toString()).toMatch(new RegExp(`\r\n\r\n${early}$`));
-  });
+  test.each(['ping', ''])(
+    'that sends request, %j and its end in one go still gets the answer',
+    async (early) => {
+      await using echo = await startEcho();
+      await using rig = await EgressRig.start({ rules: RULES });
+      await using client = await rig.connect();
+      client.socket.end(`CONNECT ${OUTSIDE}:${echo.port} HTTP/1.1\r\n\r\n${early}`);
+      expect((await client.readToEnd()).toString()).toMatch(new RegExp(`\r\n\r\n${early}$`));
+    },
+  );
 
   test('has its plain requests passed on in origin form, without what was for the proxy', async () => {
     await using server = await startHttp();
