@@ -5,9 +5,9 @@ import { Egress } from '../egress/egress.js';
 const CONTROL_FD = 3;
 
 const log = createLog({
-  level: (process.env['ROUSE_LOG_LEVEL'] ?? 'info') as LogLevel,
+  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
   name: 'egress',
-  pretty: process.env['ROUSE_LOG_FORMAT'] === 'readable',
+  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
 });
 
 // Ctrl-C on a terminal is for the supervisor, which ends it last.

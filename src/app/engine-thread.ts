@@ -9,9 +9,9 @@ import { NativeLoop } from '../sys/native-loop.js';
 const EXIT_BUG = 70;
 
 const log = createLog({
-  level: (process.env['ROUSE_LOG_LEVEL'] ?? 'info') as LogLevel,
+  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
   name: 'gateway',
-  pretty: process.env['ROUSE_LOG_FORMAT'] === 'readable',
+  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
 });
 
 const loop = new NativeLoop();

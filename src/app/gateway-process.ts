@@ -15,9 +15,9 @@ const FIRST_CONTROL_FD = 3;
 const EXIT_BUG = 70;
 
 const log = createLog({
-  level: (process.env['ROUSE_LOG_LEVEL'] ?? 'info') as LogLevel,
+  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
   name: 'gateway',
-  pretty: process.env['ROUSE_LOG_FORMAT'] === 'readable',
+  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
 });
 
 // Ctrl-C on a terminal is for the supervisor, which drains its gateways.
@@ -28,9 +28,12 @@ process.on('uncaughtException', (error) => {
   exitNow(EXIT_BUG);
 });
 
-const lanes = Number(process.env['ROUSE_LANES'] ?? 1);
+const lanes = Number(process.env.ROUSE_LANES ?? 1);
 for (let lane = 1; lane < lanes; lane += 1) {
-  const worker = new Worker(new URL('./engine-thread.js', import.meta.url), { workerData: FIRST_CONTROL_FD + lane, execArgv: [] });
+  const worker = new Worker(new URL('./engine-thread.js', import.meta.url), {
+    workerData: FIRST_CONTROL_FD + lane,
+    execArgv: [],
+  });
   worker.on('error', (error) => {
     log.fatal(`an engine thread ended: ${messageOf(error)}`);
     exitNow(EXIT_BUG);

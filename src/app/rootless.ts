@@ -9,7 +9,7 @@ import type { ServeOptions } from './serve-options.js';
  */
 export function enterUserNamespace(options: ServeOptions, inheritedFds: readonly number[]): void {
   const uid = process.getuid?.() ?? 0;
-  if (uid === 0 || process.env['ROUSE_ROOTLESS_UID'] !== undefined) return;
+  if (uid === 0 || process.env.ROUSE_ROOTLESS_UID !== undefined) return;
   const environment = {
     ...process.env,
     ROUSE_ROOTLESS_UID: String(uid),

@@ -44,7 +44,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
       afterCrash: unlock.afterCrash,
-      isRootless: process.env['ROUSE_ROOTLESS_UID'] !== undefined,
+      isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
       log,
     });
     return await serveUntilStopped(options, supervisor, signals);
@@ -126,7 +126,7 @@ function lockRuntimeDir(runtimeDir: string): { afterCrash: boolean; release: () 
 
 function gatewayEnvironment({ log, printReadable }: ServeOptions): Record<string, string> {
   const { TZ } = process.env;
-  const NO_COLOR = process.env['NO_COLOR'] ?? (process.stderr.isTTY ? undefined : '1');
+  const NO_COLOR = process.env.NO_COLOR ?? (process.stderr.isTTY ? undefined : '1');
   return {
     ROUSE_LOG_LEVEL: log.level,
     ROUSE_LOG_FORMAT: printReadable ? 'readable' : 'json',
@@ -155,6 +155,6 @@ function count(number: number, noun: string): string {
 
 /** sd_notify(3); nothing where nobody waits for it. */
 function notify(state: string): void {
-  const path = process.env['NOTIFY_SOCKET'];
+  const path = process.env.NOTIFY_SOCKET;
   if (path) sendDatagram(path, state);
 }

@@ -7,7 +7,10 @@ export const ERROR_TABLE = {
   usage: { exitCode: 2, meaning: 'the command line is wrong' },
   config: { exitCode: 1, meaning: 'the configuration is wrong' },
   bind: { exitCode: 1, meaning: 'a listener cannot take its address' },
-  isolation: { exitCode: 1, meaning: 'an isolation that the configuration requires cannot be had here' },
+  isolation: {
+    exitCode: 1,
+    meaning: 'an isolation that the configuration requires cannot be had here',
+  },
   running: { exitCode: 1, meaning: 'another rouse uses this runtime directory' },
   'not-running': { exitCode: 1, meaning: 'no rouse answers on the admin socket' },
   'unknown-service': { exitCode: 1, meaning: 'no service of this name is configured' },

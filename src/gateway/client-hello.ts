@@ -9,7 +9,7 @@ export type ClientHelloResult =
   | { readonly kind: 'refusal'; readonly reason: string; readonly alert: number };
 
 /** Alert descriptions (RFC 8446 6, RFC 6066 3). */
-export const ALERTS = {
+const ALERTS = {
   unexpectedMessage: 10,
   recordOverflow: 22,
   illegalParameter: 47,

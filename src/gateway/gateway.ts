@@ -45,11 +45,15 @@ export class Gateway {
     controlFd: number,
     private readonly settings: GatewaySettings,
   ) {
-    this.#channel = new Channel<ToGateway, ToSupervisor>(controlFd, {
-      parse: (value) => value as ToGateway,
-      onMessage: (message, fds) => this.#onMessage(message, fds),
-      onEnd: settings.onEnd,
-    }, settings.watch);
+    this.#channel = new Channel<ToGateway, ToSupervisor>(
+      controlFd,
+      {
+        parse: (value) => value as ToGateway,
+        onMessage: (message, fds) => this.#onMessage(message, fds),
+        onEnd: settings.onEnd,
+      },
+      settings.watch,
+    );
     this.#link = new SupervisorLink((message, fds = []) => this.#channel.send(message, fds));
     this.#channel.send({ type: 'hello', version: PROTOCOL_VERSION });
     setInterval(() => this.#report(null), REPORT_EVERY_MS).unref();
@@ -68,7 +72,12 @@ export class Gateway {
         this.#engine?.unlisten(message.listener);
         break;
       case 'granted':
-        this.#host?.granted(message.service, message.instance, message.plans, firstConnection(message, fds));
+        this.#host?.granted(
+          message.service,
+          message.instance,
+          message.plans,
+          firstConnection(message, fds),
+        );
         break;
       case 'refused':
         this.#host?.refused(
@@ -184,7 +193,10 @@ export class Gateway {
   }
 }
 
-function firstConnection({ connected }: { connected: string | null }, fds: readonly number[]): { fd: number; upstream: string } | null {
+function firstConnection(
+  { connected }: { connected: string | null },
+  fds: readonly number[],
+): { fd: number; upstream: string } | null {
   const [fd] = fds;
   return fd === undefined || connected === null ? null : { fd, upstream: connected };
 }

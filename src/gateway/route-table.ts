@@ -54,7 +54,12 @@ function toMatch(service: GatewayService, index: number): RouteMatch | null {
   const upstream = service.upstreams[index];
   if (upstream === undefined) return null;
   const { key, kind } = upstream;
-  return { service: service.name, upstream: key, upstreamKind: kind, quietMs: service.idle.quietMs };
+  return {
+    service: service.name,
+    upstream: key,
+    upstreamKind: kind,
+    quietMs: service.idle.quietMs,
+  };
 }
 
 /** Routes by name: exact ones, and `*.` before what they end in. */

@@ -13,7 +13,10 @@ export interface AdminApi {
   restart(service: string): Promise<ServiceStatus>;
   explain(service: string): Promise<Explanation>;
   /** What the service printed: the last `lines` lines, then, with `follow`, all that comes until `signal`. */
-  logs(service: string, options: { lines: number; follow: boolean; signal: AbortSignal }): AsyncIterable<string>;
+  logs(
+    service: string,
+    options: { lines: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<string>;
   reload(): Promise<ReloadReport>;
   /** Every change of a service's state, until `signal`. */
   events(signal: AbortSignal): AsyncIterable<StateEvent>;
@@ -42,8 +45,16 @@ export interface ServiceStatus {
   readonly requests: { readonly inFlight: number; readonly total: number };
   readonly starts: number;
   readonly failures: number;
-  readonly coldStart: { readonly lastMs: number | null; readonly p50Ms: number | null; readonly p99Ms: number | null };
-  readonly lastWake: { readonly at: string; readonly cause: string; readonly source: string | null } | null;
+  readonly coldStart: {
+    readonly lastMs: number | null;
+    readonly p50Ms: number | null;
+    readonly p99Ms: number | null;
+  };
+  readonly lastWake: {
+    readonly at: string;
+    readonly cause: string;
+    readonly source: string | null;
+  } | null;
   readonly lastExit: ExitStatus | null;
   /** Why it failed and when it may be tried again; null unless `failed`. */
   readonly failure: Failure | null;
@@ -84,7 +95,20 @@ export interface Status {
   readonly services: readonly ServiceStatus[];
   readonly listeners: readonly ListenerStatus[];
   readonly gateways: readonly GatewayStatus[];
-  readonly supervisor: { readonly pid: number; readonly version: string; readonly uptimeMs: number };
+  /** What the config asks for and this machine can't enforce (`enforce: best-effort`), one sentence each. */
+  readonly unenforced: readonly string[];
+  readonly supervisor: {
+    readonly pid: number;
+    readonly version: string;
+    readonly uptimeMs: number;
+  };
+}
+
+/** In words: which kind, what is enforced, by what (or why it isn't). */
+export interface IsolationRow {
+  readonly kind: string;
+  readonly what: string;
+  readonly by: string;
 }
 
 export interface Explanation {
@@ -92,9 +116,14 @@ export interface Explanation {
   readonly status: ServiceStatus;
   /** Why it is awake or asleep, one sentence each. */
   readonly why: readonly string[];
-  readonly leases: readonly { readonly holder: string; readonly since: string; readonly connections: number; readonly requests: number }[];
-  /** What runs there; `vps` in words. */
-  readonly isolation: readonly string[];
+  readonly leases: readonly {
+    readonly holder: string;
+    readonly since: string;
+    readonly connections: number;
+    readonly requests: number;
+  }[];
+  /** What is enforced for it on this machine, one row for each kind of isolation. */
+  readonly isolation: readonly IsolationRow[];
   readonly idle: { readonly freezeAt: string | null; readonly stopAt: string | null };
   readonly lastOutput: readonly string[];
   readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;

@@ -53,7 +53,8 @@ export class Channel<In, Out> {
     }
     this.#queue.push({ packet: Buffer.from(JSON.stringify(message)), fds, closeAfter });
     if (this.#queue.length === 1) this.#flush();
-    else if (this.#queue.length > QUEUE_LIMIT) this.#end(new RouseError('protocol', 'the other side of the control channel does not read'));
+    else if (this.#queue.length > QUEUE_LIMIT)
+      this.#end(new RouseError('protocol', 'the other side of the control channel does not read'));
   }
 
   close(): void {
@@ -101,7 +102,14 @@ export class Channel<In, Out> {
         this.handlers.onMessage(message, passed);
       } catch (error) {
         for (const fd of fds) closeFd(fd);
-        return this.#end(error instanceof RouseError ? error : new RouseError('protocol', `not a message of the control channel: ${messageOf(error)}`));
+        return this.#end(
+          error instanceof RouseError
+            ? error
+            : new RouseError(
+                'protocol',
+                `not a message of the control channel: ${messageOf(error)}`,
+              ),
+        );
       }
     }
   }

@@ -51,7 +51,14 @@ export const toSupervisorSchema = z.discriminatedUnion('type', [
     count: z.number().int().min(1).max(128),
   }),
   /** Answered with `dialed`: one connection, made by the supervisor; for `stdio` a process on it. */
-  z.strictObject({ type: z.literal('dial'), id, service: name, instance: id, upstream: short, ends }),
+  z.strictObject({
+    type: z.literal('dial'),
+    id,
+    service: name,
+    instance: id,
+    upstream: short,
+    ends,
+  }),
   /** With one descriptor: an accepted connection for a process of a `stdio` service. Answered with `handed`. */
   z.strictObject({ type: z.literal('hand-over'), id, service: name, listener: name, ends }),
   /** Counters since the gateway started, those that changed since the last report. `id`: asked for. */
@@ -110,7 +117,11 @@ export type ToGateway =
   | {
       readonly type: 'handed';
       readonly id: number;
-      readonly refusal: { readonly code: RefusalCode; readonly retryAfterMs: number | null; readonly detail: string } | null;
+      readonly refusal: {
+        readonly code: RefusalCode;
+        readonly retryAfterMs: number | null;
+        readonly detail: string;
+      } | null;
     }
   /** The instance is no more: its connections are to be closed. */
   | { readonly type: 'gone'; readonly service: string; readonly instance: number }

@@ -11,10 +11,16 @@ export const REFUSALS = {
   'per-source-limit': { status: 429, sentence: 'Too many connections from your address.' },
   'rate-limit': { status: 503, sentence: 'Too many new connections; try again shortly.' },
   'connection-limit': { status: 503, sentence: 'The service has as many connections as it may.' },
-  'held-limit': { status: 503, sentence: 'Too many clients already wait for this service to start.' },
+  'held-limit': {
+    status: 503,
+    sentence: 'Too many clients already wait for this service to start.',
+  },
   'held-age': { status: 503, sentence: 'The service took too long to start.' },
   'start-failed': { status: 503, sentence: 'The service did not start.' },
-  backoff: { status: 503, sentence: 'The service failed to start and will be tried again shortly.' },
+  backoff: {
+    status: 503,
+    sentence: 'The service failed to start and will be tried again shortly.',
+  },
   stopping: { status: 503, sentence: 'The service is being stopped.' },
   'gateway-draining': { status: 503, sentence: 'The gateway is shutting down.' },
   'upstream-unreachable': { status: 502, sentence: 'The service does not take connections.' },

@@ -35,22 +35,35 @@ export class AdminService implements AdminApi {
     await Promise.all(supervisor.gateways.map((gateway) => gateway.refreshCounters()));
     return {
       services: [...supervisor.drivers.values()].map((driver) => this.#statusOf(driver)),
-      listeners: supervisor.config.listeners.map(({ name, protocol }) => this.#listenerStatus(name, protocol)),
+      listeners: supervisor.config.listeners.map(({ name, protocol }) =>
+        this.#listenerStatus(name, protocol),
+      ),
       gateways: supervisor.gateways.map((gateway) => ({
         name: gateway.name,
         pid: gateway.pid,
-        engine: supervisor.config.gateways.find(({ name }) => name === gateway.name)?.engine ?? 'node',
+        engine:
+          supervisor.config.gateways.find(({ name }) => name === gateway.name)?.engine ?? 'node',
         isolation: supervisor.machine.isolation.description,
         restarts: gateway.restarts,
       })),
-      supervisor: { pid: process.pid, version, uptimeMs: Math.round(performance.now() - this.#startedAtMs) },
+      supervisor: {
+        pid: process.pid,
+        version,
+        uptimeMs: Math.round(performance.now() - this.#startedAtMs),
+      },
     };
   }
 
   #listenerStatus(name: string, protocol: string): ListenerStatus {
     const { supervisor } = this.settings;
     const gateway = supervisor.gatewayOf(name)?.name ?? '';
-    return { name, addresses: supervisor.addressesOf(name), protocol, gateway, ...supervisor.counters.listener(name) };
+    return {
+      name,
+      addresses: supervisor.addressesOf(name),
+      protocol,
+      gateway,
+      ...supervisor.counters.listener(name),
+    };
   }
 
   #statusOf(driver: ServiceDriver): ServiceStatus {
@@ -77,16 +90,23 @@ export class AdminService implements AdminApi {
   #driver(service: string): ServiceDriver {
     const driver = this.settings.supervisor.drivers.get(service);
     if (driver) return driver;
-    throw new RouseError('unknown-service', `${service}: no service of this name is configured; rouse status lists them`);
+    throw new RouseError(
+      'unknown-service',
+      `${service}: no service of this name is configured; rouse status lists them`,
+    );
   }
 
   async #freshStatus(driver: ServiceDriver): Promise<ServiceStatus> {
-    await Promise.all(this.settings.supervisor.gateways.map((gateway) => gateway.refreshCounters()));
+    await Promise.all(
+      this.settings.supervisor.gateways.map((gateway) => gateway.refreshCounters()),
+    );
     return this.#statusOf(driver);
   }
 
   async #yieldLeases(service: string): Promise<void> {
-    await Promise.all(this.settings.supervisor.gateways.map((gateway) => gateway.yieldLease(service)));
+    await Promise.all(
+      this.settings.supervisor.gateways.map((gateway) => gateway.yieldLease(service)),
+    );
   }
 
   async wake(service: string, { wait }: { wait: boolean }): Promise<ServiceStatus> {
@@ -103,7 +123,10 @@ export class AdminService implements AdminApi {
     const open = Math.max(connections, requests.inFlight) + held;
     if (open > 0 && !force) {
       const count = open === 1 ? '1 connection is' : `${open} connections are`;
-      throw new RouseError('busy', `${service}: ${count} open; wait for them, or close them with --force`);
+      throw new RouseError(
+        'busy',
+        `${service}: ${count} open; wait for them, or close them with --force`,
+      );
     }
     if (!force) await this.#yieldLeases(service);
     await driver.stop('put to sleep by command');
@@ -113,8 +136,13 @@ export class AdminService implements AdminApi {
   async freeze(service: string): Promise<ServiceStatus> {
     const driver = this.#driver(service);
     const { connections, state } = await this.#freshStatus(driver);
-    if (state !== 'running') throw new RouseError('busy', `${service} is ${state}: only a running service can be frozen`);
-    if (connections > 0) throw new RouseError('busy', `${service}: ${connections} connections are open; wait for them`);
+    if (state !== 'running')
+      throw new RouseError('busy', `${service} is ${state}: only a running service can be frozen`);
+    if (connections > 0)
+      throw new RouseError(
+        'busy',
+        `${service}: ${connections} connections are open; wait for them`,
+      );
     await this.#yieldLeases(service);
     if (!driver.freeze()) throw new RouseError('busy', `${service}: it is in use again; try again`);
     return this.#freshStatus(driver);
@@ -137,8 +165,13 @@ export class AdminService implements AdminApi {
       status,
       why: reasonsOf(driver, status, at),
       leases: this.#leasesOf(driver),
-      isolation: [supervisor.machine.isolation.planFor ? describeVps(driver) : 'none: the host itself'],
-      idle: { freezeAt: due?.event === 'freeze-due' ? at : null, stopAt: due?.event === 'stop-due' ? at : null },
+      isolation: [
+        supervisor.machine.isolation.planFor ? describeVps(driver) : 'none: the host itself',
+      ],
+      idle: {
+        freezeAt: due?.event === 'freeze-due' ? at : null,
+        stopAt: due?.event === 'stop-due' ? at : null,
+      },
       lastOutput: this.#output(service).recent(),
       refusals: supervisor.counters.service(service).refusals,
     };
@@ -164,7 +197,10 @@ export class AdminService implements AdminApi {
     throw new RouseError('unknown-service', `${service}: no service of this name is configured`);
   }
 
-  async *logs(service: string, options: { lines: number; follow: boolean; signal: AbortSignal }): AsyncIterable<string> {
+  async *logs(
+    service: string,
+    options: { lines: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<string> {
     const output = this.#output(service);
     if (options.follow) yield* output.follow(options.signal, options.lines);
     else yield* await output.tail(options.lines);
@@ -200,19 +236,29 @@ function reasonsOf(driver: ServiceDriver, status: ServiceStatus, dueAt: string |
   const { state, lastWake } = status;
   const reasons: string[] = [];
   if (lastWake) reasons.push(`Last woken ${lastWake.at} by ${lastWake.source ?? lastWake.cause}.`);
-  if (state === 'stopped') reasons.push(lastWake ? 'Nobody has needed it since it stopped.' : 'Nobody has needed it yet.');
+  if (state === 'stopped')
+    reasons.push(lastWake ? 'Nobody has needed it since it stopped.' : 'Nobody has needed it yet.');
   if (state === 'failed') reasons.push(`It failed: ${status.failure?.reason}.`);
   if (state === 'starting') reasons.push(`It starts; ${status.held} clients wait for it.`);
   if (state === 'running' && driver.leases.size > 0) {
     const isUsed = status.connections + status.requests.inFlight > 0;
     if (!isUsed) reasons.push('It was in use a moment ago.');
-    else reasons.push(`In use: ${status.connections} connections open, ${status.requests.inFlight} requests in flight.`);
+    else
+      reasons.push(
+        `In use: ${status.connections} connections open, ${status.requests.inFlight} requests in flight.`,
+      );
   }
   if (state === 'running' && driver.leases.size === 0) {
-    reasons.push(dueAt ? 'Nobody uses it; it goes idle.' : 'Nobody uses it; idle: never keeps it running.');
+    reasons.push(
+      dueAt ? 'Nobody uses it; it goes idle.' : 'Nobody uses it; idle: never keeps it running.',
+    );
   }
-  if (state === 'frozen') reasons.push('Nobody uses it: frozen, its memory is kept; the next use thaws it.');
-  if (dueAt) reasons.push(`Unless somebody uses it, it is ${driver.idleDue?.event === 'freeze-due' ? 'frozen' : 'stopped'} at ${dueAt}.`);
+  if (state === 'frozen')
+    reasons.push('Nobody uses it: frozen, its memory is kept; the next use thaws it.');
+  if (dueAt)
+    reasons.push(
+      `Unless somebody uses it, it is ${driver.idleDue?.event === 'freeze-due' ? 'frozen' : 'stopped'} at ${dueAt}.`,
+    );
   return reasons;
 }
 

@@ -60,10 +60,18 @@ export function findCapabilities(trials: Trials): Capabilities {
     cpu: controller(cgroups, 'cpu', 'cpu.max'),
     tasks: findTasks(trials),
     io: controller(cgroups, 'io', 'io.weight'),
-    tmp: whyNoNamespaces === null ? { by: 'the size of a tmpfs' } : { by: null, reason: 'there is no private /tmp', remedy: NAMESPACES_REMEDY },
+    tmp:
+      whyNoNamespaces === null
+        ? { by: 'the size of a tmpfs' }
+        : { by: null, reason: 'there is no private /tmp', remedy: NAMESPACES_REMEDY },
     descriptors: { by: 'RLIMIT_NOFILE' },
     cpus: cpuset.by !== null || affinity === null ? cpuset : { by: affinity },
-    freeze: { by: typeof cgroups !== 'string' && cgroups.can.freeze ? 'cgroup.freeze' : 'SIGSTOP to each process' },
+    freeze: {
+      by:
+        typeof cgroups !== 'string' && cgroups.can.freeze
+          ? 'cgroup.freeze'
+          : 'SIGSTOP to each process',
+    },
     reclaim: controller(cgroups, 'memory', 'memory.reclaim'),
   };
 }
@@ -108,12 +116,18 @@ export function findUnenforceable(service: Service, capabilities: Capabilities):
   return demandsOf(service).flatMap(({ key, capability }) => {
     const finding = findingFor(service, capability, capabilities);
     if (finding.by !== null) return [];
-    return [`service ${service.name}: ${key} cannot be enforced here: ${finding.reason}; ${finding.remedy}`];
+    return [
+      `service ${service.name}: ${key} cannot be enforced here: ${finding.reason}; ${finding.remedy}`,
+    ];
   });
 }
 
 /** Of a capability for one service. */
-export function findingFor(service: Service, capability: Capability, capabilities: Capabilities): Finding {
+export function findingFor(
+  service: Service,
+  capability: Capability,
+  capabilities: Capabilities,
+): Finding {
   const finding = capabilities[capability];
   const isShared = capability === 'tasks' && isCountedByUser(finding) && service.run.user !== null;
   if (!isShared) return finding;

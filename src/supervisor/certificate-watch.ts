@@ -14,7 +14,9 @@ export class CertificateWatch {
 
   /** Watches what this config names, and nothing else any more. */
   watch(config: Config): void {
-    const files = config.listeners.flatMap(({ certificates }) => certificates.flatMap(({ cert, key }) => [cert, key]));
+    const files = config.listeners.flatMap(({ certificates }) =>
+      certificates.flatMap(({ cert, key }) => [cert, key]),
+    );
     const folders = new Set(files.map(dirname));
     for (const [folder, watcher] of this.#watchers) {
       if (folders.has(folder)) continue;

@@ -44,7 +44,10 @@ export class CgroupTree {
   /** Whether whole cgroups can be frozen (Linux 5.2) and killed (5.14). */
   get can(): { readonly freeze: boolean; readonly kill: boolean } {
     const probe = this.own.child('probe');
-    const can = { freeze: probe.read('cgroup.freeze') !== null, kill: probe.tryWrite('cgroup.kill', '1') };
+    const can = {
+      freeze: probe.read('cgroup.freeze') !== null,
+      kill: probe.tryWrite('cgroup.kill', '1'),
+    };
     void probe.remove();
     return can;
   }
@@ -59,7 +62,8 @@ export class CgroupTree {
 
   /** Removes the tree, which has no processes any more but perhaps this one. */
   async close(): Promise<void> {
-    for (const child of this.own.children()) if (child.directory !== this.#movedTo?.directory) await child.remove();
+    for (const child of this.own.children())
+      if (child.directory !== this.#movedTo?.directory) await child.remove();
     for (const controller of this.#enabled) {
       this.own.tryWrite('cgroup.subtree_control', `-${controller}`);
       this.base.tryWrite('cgroup.subtree_control', `-${controller}`);
@@ -70,18 +74,25 @@ export class CgroupTree {
 }
 
 function ownDirectory(): string {
-  const directory = findCgroup(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+  const directory = findCgroup(
+    readFileSync('/proc/self/mountinfo', 'utf8'),
+    readFileSync('/proc/self/cgroup', 'utf8'),
+  );
   if (directory === null) throw new Error('cgroup2 is not mounted');
   // After an upgrade in place this process is where its earlier self put it.
   const name = basename(dirname(directory));
-  return basename(directory) === LEAF && name === nameOf(process.pid) ? dirname(dirname(directory)) : directory;
+  return basename(directory) === LEAF && name === nameOf(process.pid)
+    ? dirname(dirname(directory))
+    : directory;
 }
 
 function makeOwn(base: Cgroup): Cgroup {
   try {
     return base.child(nameOf(process.pid));
   } catch (error) {
-    throw new Error(`no cgroup can be made in ${base.directory} (${messageOf(error)}): start rouse in one that is delegated to it (systemd: Delegate=yes)`);
+    throw new Error(
+      `no cgroup can be made in ${base.directory} (${messageOf(error)}): start rouse in one that is delegated to it (systemd: Delegate=yes)`,
+    );
   }
 }
 
@@ -122,7 +133,8 @@ function enableControllers(base: Cgroup, own: Cgroup): Enabled {
   const offered = wordsOf(base.read('cgroup.controllers'));
   const wanted = CONTROLLERS.filter((name) => offered.has(name));
   const missing = CONTROLLERS.filter((name) => !offered.has(name));
-  const whyMissing = missing.length === 0 ? null : `${base.directory} has no ${missing.join(', ')} controller`;
+  const whyMissing =
+    missing.length === 0 ? null : `${base.directory} has no ${missing.join(', ')} controller`;
   const enabledBefore = wordsOf(base.read('cgroup.subtree_control'));
   const toEnable = wanted.filter((name) => !enabledBefore.has(name));
   let leaf: Cgroup | null = null;

@@ -83,7 +83,12 @@ export class EgressLink {
       const child = await launcher.launch({
         ...program(),
         directory: '/',
-        descriptors: [[0, 0], [1, 1], [2, 2], [theirs, CONTROL_FD]],
+        descriptors: [
+          [0, 0],
+          [1, 1],
+          [2, 2],
+          [theirs, CONTROL_FD],
+        ],
         ...vps.target,
         umask: 0o077,
         cpus: [],
@@ -118,7 +123,8 @@ export class EgressLink {
     this.#life = life;
     void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
     for (const service of this.#rules.keys()) this.#sendRules(service);
-    for (const [id, { service, fd: socket }] of this.#sockets) this.#sendSocket(id, service, socket);
+    for (const [id, { service, fd: socket }] of this.#sockets)
+      this.#sendSocket(id, service, socket);
   }
 
   #onExit(life: Life, how: string): void {
@@ -171,7 +177,9 @@ export class EgressLink {
   }
 
   #sendSocket(id: number, service: string, fd: number): void {
-    this.#life?.channel.send({ type: 'listen', service, id }, [duplicateFd(fd)], { closeAfter: true });
+    this.#life?.channel.send({ type: 'listen', service, id }, [duplicateFd(fd)], {
+      closeAfter: true,
+    });
   }
 
   /** Ends the process; `start` starts another. */

@@ -2,7 +2,12 @@ import { RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { Channel } from '../ipc/channel.js';
 import type { GatewayConfig } from '../ipc/gateway-config.js';
-import { PROTOCOL_VERSION, type ToGateway, type ToSupervisor, toSupervisorSchema } from '../ipc/messages.js';
+import {
+  PROTOCOL_VERSION,
+  type ToGateway,
+  type ToSupervisor,
+  toSupervisorSchema,
+} from '../ipc/messages.js';
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
 import { GatewayRequests } from './gateway-requests.js';
@@ -68,12 +73,18 @@ export class GatewayLane implements LeaseHolder {
     const wanted = message.type === 'hand-over' ? 1 : 0;
     if (fds.length !== wanted) {
       for (const fd of fds) closeFd(fd);
-      throw new RouseError('protocol', `${message.type} came with ${fds.length} descriptors instead of ${wanted}`);
+      throw new RouseError(
+        'protocol',
+        `${message.type} came with ${fds.length} descriptors instead of ${wanted}`,
+      );
     }
     switch (message.type) {
       case 'hello':
         if (message.version !== PROTOCOL_VERSION) {
-          throw new RouseError('protocol', `a gateway of protocol version ${message.version} instead of ${PROTOCOL_VERSION}`);
+          throw new RouseError(
+            'protocol',
+            `a gateway of protocol version ${message.version} instead of ${PROTOCOL_VERSION}`,
+          );
         }
         break;
       case 'ready':
@@ -119,7 +130,9 @@ export class GatewayLane implements LeaseHolder {
     this.#share = share;
     this.#allowed = new Set(share.services.map(({ name }) => name));
     const fd = createMemfd('rouse-config', JSON.stringify(share));
-    this.#channel.send({ type: 'configure', generation: share.generation }, [fd], { closeAfter: true });
+    this.#channel.send({ type: 'configure', generation: share.generation }, [fd], {
+      closeAfter: true,
+    });
   }
 
   /** The sockets stay the caller's. */

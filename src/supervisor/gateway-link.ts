@@ -39,7 +39,10 @@ export interface GatewayLinkSettings {
   /** The first is the main thread's. */
   readonly lanes: readonly LanePlan[];
   readonly buildVps: () => Promise<Vps>;
-  readonly program: Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity' | 'cpus'>;
+  readonly program: Pick<
+    LaunchRequest,
+    'executable' | 'arguments' | 'environment' | 'identity' | 'cpus'
+  >;
   readonly log: Logger;
   readonly counters: TrafficCounters;
   readonly driverFor: (service: string) => ServiceDriver | null;
@@ -97,7 +100,12 @@ export class GatewayLink {
       child = await launcher.launch({
         ...program,
         directory: '/',
-        descriptors: [[0, 0], [1, 1], [2, 2], ...pairs.map(([, theirs], index) => [theirs, FIRST_CONTROL_FD + index] as const)],
+        descriptors: [
+          [0, 0],
+          [1, 1],
+          [2, 2],
+          ...pairs.map(([, theirs], index) => [theirs, FIRST_CONTROL_FD + index] as const),
+        ],
         ...vps.target,
         umask: 0o077,
       });
@@ -109,7 +117,11 @@ export class GatewayLink {
       for (const [, theirs] of pairs) closeFd(theirs);
     }
     vps.adopt(() => [child.pid]).catch(() => child.signal(SIGKILL));
-    this.#adopt(child, vps, pairs.map(([ours]) => ours));
+    this.#adopt(
+      child,
+      vps,
+      pairs.map(([ours]) => ours),
+    );
   }
 
   #adopt(child: ChildProcessHandle, vps: Vps, fds: readonly number[]): void {
@@ -124,7 +136,8 @@ export class GatewayLink {
           driverFor,
           onProgress: () => this.#progress(),
           onEnd: (failure) => {
-            if (failure) log.error({ gateway: this.name }, `${failure.message}: the gateway is replaced`);
+            if (failure)
+              log.error({ gateway: this.name }, `${failure.message}: the gateway is replaced`);
             child.signal(SIGKILL);
           },
         }),
@@ -155,7 +168,10 @@ export class GatewayLink {
     const delayMs = this.#backoff.failures === 0 ? 0 : this.#backoff.next();
     if (this.#backoff.failures === 0) this.#backoff.next();
     const when = delayMs > 0 ? ` in ${delayMs} ms` : '';
-    this.settings.log.error({ gateway: this.name }, `the gateway ${how}; its successor starts${when}`);
+    this.settings.log.error(
+      { gateway: this.name },
+      `the gateway ${how}; its successor starts${when}`,
+    );
     this.#scheduleRestart(delayMs);
   }
 
@@ -164,7 +180,10 @@ export class GatewayLink {
       if (this.#isClosed) return;
       this.start().catch((error) => {
         const nextMs = this.#backoff.next();
-        this.settings.log.error({ gateway: this.name }, `${messageOf(error)}; next try in ${nextMs} ms`);
+        this.settings.log.error(
+          { gateway: this.name },
+          `${messageOf(error)}; next try in ${nextMs} ms`,
+        );
         this.#scheduleRestart(nextMs);
       });
     }, delayMs);
@@ -177,7 +196,8 @@ export class GatewayLink {
   }
 
   #sendShare(share: GatewayShare): void {
-    for (const [index, lane] of this.lanes.entries()) lane.configure(share.lanes[index] as GatewayConfig);
+    for (const [index, lane] of this.lanes.entries())
+      lane.configure(share.lanes[index] as GatewayConfig);
   }
 
   listen(name: string, sockets: readonly BoundSocket[]): void {
@@ -190,7 +210,9 @@ export class GatewayLink {
   }
 
   #lanesOf(listener: string): GatewayLane[] {
-    return this.lanes.filter((_, index) => this.#share?.lanes[index]?.listeners.some(({ name }) => name === listener));
+    return this.lanes.filter((_, index) =>
+      this.#share?.lanes[index]?.listeners.some(({ name }) => name === listener),
+    );
   }
 
   unlisten(name: string): void {
@@ -214,10 +236,14 @@ export class GatewayLink {
 
   /** Resolves when it takes connections on every listener of this generation, or at the signal. Rejects where it never will. */
   async untilReady(generation: number, signal: AbortSignal): Promise<void> {
-    const isReady = () => this.#life !== null && this.lanes.every((lane) => lane.readyGeneration >= generation);
+    const isReady = () =>
+      this.#life !== null && this.lanes.every((lane) => lane.readyGeneration >= generation);
     while (!isReady() && !signal.aborted) {
       if (this.#lives > HOPELESS_STARTS && !this.#life) {
-        throw new RouseError('system', `gateway ${this.name} ${this.#lastEnd} again and again before it was ready`);
+        throw new RouseError(
+          'system',
+          `gateway ${this.name} ${this.#lastEnd} again and again before it was ready`,
+        );
       }
       await this.#nextProgress(signal);
     }
@@ -239,7 +265,8 @@ export class GatewayLink {
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
     for (const lane of this.lanes) lane.drain();
-    while (!signal.aborted && this.lanes.some((lane) => !lane.hasDrained)) await this.#nextProgress(signal);
+    while (!signal.aborted && this.lanes.some((lane) => !lane.hasDrained))
+      await this.#nextProgress(signal);
     await this.close();
   }
 

@@ -1,7 +1,7 @@
 import { RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
 import { formatUpstream } from '../config/upstream.js';
+import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { Instance } from './instance.js';
@@ -31,7 +31,13 @@ export class GatewayRequests {
     const { holder, send } = this.settings;
     const driver = this.#driver(message.service);
     if (!driver) {
-      send({ type: 'refused', service: message.service, code: 'no-route', retryAfterMs: null, detail: '' });
+      send({
+        type: 'refused',
+        service: message.service,
+        code: 'no-route',
+        retryAfterMs: null,
+        detail: '',
+      });
       return;
     }
     const { service, cause, listener, source } = message;
@@ -39,12 +45,18 @@ export class GatewayRequests {
       {
         holder,
         granted: (instance, connectionFd) => {
-          const granted = { type: 'granted', service, instance: instance.id, plans: instance.plans() } as const;
+          const granted = {
+            type: 'granted',
+            service,
+            instance: instance.id,
+            plans: instance.plans(),
+          } as const;
           if (connectionFd === null) send({ ...granted, connected: null });
           else send({ ...granted, connected: instance.readyUpstream }, [connectionFd]);
           return connectionFd !== null;
         },
-        refused: ({ code, retryAfterMs, detail }) => send({ type: 'refused', service, code, retryAfterMs, detail }),
+        refused: ({ code, retryAfterMs, detail }) =>
+          send({ type: 'refused', service, code, retryAfterMs, detail }),
       },
       { cause, source, listener },
     );
@@ -66,7 +78,8 @@ export class GatewayRequests {
 
   #driver(service: string): ServiceDriver | null {
     const driver = this.settings.driverFor(service);
-    if (!driver) this.settings.log.warn({ service }, 'a gateway asked for a service that it has no route to');
+    if (!driver)
+      this.settings.log.warn({ service }, 'a gateway asked for a service that it has no route to');
     return driver;
   }
 
@@ -87,7 +100,9 @@ export class GatewayRequests {
     if (!instance) return send({ type: 'dialed', id: message.id, errno: ECONNREFUSED });
     try {
       const isStdio = message.upstream === 'stdio';
-      const dialed = isStdio ? await dialStdio(instance, message.ends) : await instance.dial(message.upstream);
+      const dialed = isStdio
+        ? await dialStdio(instance, message.ends)
+        : await instance.dial(message.upstream);
       if ('fd' in dialed) send({ type: 'dialed', id: message.id, errno: 0 }, [dialed.fd]);
       else send({ type: 'dialed', id: message.id, errno: dialed.errno });
     } catch (error) {
@@ -101,11 +116,15 @@ export class GatewayRequests {
     const { send } = this.settings;
     const done = (refusal: Refusal | null) => {
       closeFd(fd);
-      const told = refusal && { code: refusal.code, retryAfterMs: refusal.retryAfterMs, detail: refusal.detail };
+      const told = refusal && {
+        code: refusal.code,
+        retryAfterMs: refusal.retryAfterMs,
+        detail: refusal.detail,
+      };
       send({ type: 'handed', id: message.id, refusal: told });
     };
     const driver = this.#driver(message.service);
-    if (!driver || driver.service.upstreams[0]?.kind !== 'stdio') return done(new Refusal('no-route'));
+    if (driver?.service.upstreams[0]?.kind !== 'stdio') return done(new Refusal('no-route'));
     const holder: LeaseHolder = { name: `connection from ${message.ends.source}` };
     driver.acquire(
       {
@@ -121,7 +140,10 @@ export class GatewayRequests {
   }
 }
 
-async function dialStdio(instance: Instance, ends: ConnectionEnds): Promise<{ fd: number } | { errno: number }> {
+async function dialStdio(
+  instance: Instance,
+  ends: ConnectionEnds,
+): Promise<{ fd: number } | { errno: number }> {
   if (instance.connectionProcesses >= instance.service.limits.connections) return { errno: EMFILE };
   return instance.dialStdio(ends);
 }

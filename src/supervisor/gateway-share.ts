@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, RouseError } from '../base/errors.js';
-import type { Config, GatewaySettings, Listener, Protocol, Route, Service } from '../config/model.js';
+import type {
+  Config,
+  GatewaySettings,
+  Listener,
+  Protocol,
+  Route,
+  Service,
+} from '../config/model.js';
 import { formatUpstream } from '../config/upstream.js';
 import type { GatewayConfig, GatewayListener, GatewayService } from '../ipc/gateway-config.js';
 import type { GatewayShare, LanePlan } from './gateway-link.js';
@@ -13,7 +20,10 @@ const NATIVE_PROTOCOLS: ReadonlySet<Protocol> = new Set<Protocol>(['tcp', 'tls']
 
 /** The main thread has the node engine, which some protocols always run on; native engines have threads of their own. */
 export function lanesOf({ engine, threads }: GatewaySettings): LanePlan[] {
-  const native = engine === 'native' ? Array.from({ length: threads }, () => ({ engine: 'native' }) as const) : [];
+  const native =
+    engine === 'native'
+      ? Array.from({ length: threads }, () => ({ engine: 'native' }) as const)
+      : [];
   return [{ engine: 'node' }, ...native];
 }
 
@@ -22,7 +32,11 @@ export function lanesOf({ engine, threads }: GatewaySettings): LanePlan[] {
  * lead to, with those of its routes only that it can use, lane by lane. `reach` is the first
  * gateway's. Throws a `RouseError` of code `config` where a certificate can't be read.
  */
-export function shareFor(config: Config, gateway: GatewaySettings, generation: number): GatewayShare {
+export function shareFor(
+  config: Config,
+  gateway: GatewaySettings,
+  generation: number,
+): GatewayShare {
   const lanes = lanesOf(gateway).map(({ engine }) => {
     const isTaken = (protocol: Protocol) =>
       (gateway.engine === 'native' && NATIVE_PROTOCOLS.has(protocol)) === (engine === 'native');
@@ -38,12 +52,19 @@ function shareOfLane(
   isTaken: (protocol: Protocol) => boolean,
 ): GatewayConfig {
   const own = new Set(gateway.listeners);
-  const listeners = config.listeners.filter(({ name, protocol }) => own.has(name) && isTaken(protocol));
+  const listeners = config.listeners.filter(
+    ({ name, protocol }) => own.has(name) && isTaken(protocol),
+  );
   const hasReach = config.gateways[0] === gateway && isTaken('tcp');
   const reached = hasReach ? config.services.flatMap(reachListenersOf) : [];
   const targets = new Set(reached.map(({ fixedService }) => fixedService));
   const services = config.services
-    .map((service) => ({ service, routes: service.routes.filter((route) => listeners.some((listener) => applies(route, listener))) }))
+    .map((service) => ({
+      service,
+      routes: service.routes.filter((route) =>
+        listeners.some((listener) => applies(route, listener)),
+      ),
+    }))
     .filter(({ service, routes }) => routes.length > 0 || targets.has(service.name))
     .map(({ service, routes }) => shareOfService(service, routes));
   return {
@@ -85,7 +106,10 @@ function readPem(listener: Listener, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new RouseError('config', `listener ${listener.name}: cannot read ${path}: ${messageOf(error)}`);
+    throw new RouseError(
+      'config',
+      `listener ${listener.name}: cannot read ${path}: ${messageOf(error)}`,
+    );
   }
 }
 
@@ -104,8 +128,17 @@ function reachListenersOf(service: Service): GatewayListener[] {
 function shareOfService(service: Service, routes: readonly Route[]): GatewayService {
   return {
     name: service.name,
-    routes: routes.map(({ listener, host, sni, destination, upstream }) => ({ listener, host, sni, destination, upstream })),
-    upstreams: service.upstreams.map((upstream) => ({ key: formatUpstream(upstream), kind: upstream.kind })),
+    routes: routes.map(({ listener, host, sni, destination, upstream }) => ({
+      listener,
+      host,
+      sni,
+      destination,
+      upstream,
+    })),
+    upstreams: service.upstreams.map((upstream) => ({
+      key: formatUpstream(upstream),
+      kind: upstream.kind,
+    })),
     access: service.access,
     limits: service.limits,
     idle: service.idle,

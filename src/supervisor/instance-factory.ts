@@ -1,10 +1,10 @@
 import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Service } from '../config/model.js';
-import type { Machine } from './machine.js';
 import type { ProcessExit } from '../sys/processes.js';
 import type { Identities, Identity } from './identities.js';
 import { Instance } from './instance.js';
+import type { Machine } from './machine.js';
 import { NOTIFY_DIRECTORY } from './vps-plan.js';
 import type { PreparedVps, VpsStore } from './vps-store.js';
 

@@ -6,11 +6,11 @@ import { formatUpstream, parseUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
 import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
-import type { Launchers } from './launchers.js';
 import { listenIn } from '../sys/namespaces.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
 import { createSocketPair, listenOn, localAddress } from '../sys/sockets.js';
 import { findCommand } from './host-files.js';
+import type { Launchers } from './launchers.js';
 import { NotifySocket } from './notify-socket.js';
 import { OutputPipe } from './output-pipe.js';
 import { NotReady, untilConnects, untilHttpAnswers } from './readiness.js';
@@ -187,7 +187,12 @@ export class Instance {
     if (ready.kind === 'notify') return this.#untilNotified(signal, extend);
     if (ready.kind === 'connect') return untilConnects(() => this.dial(this.readyUpstream), signal);
     if (ready.kind === 'http') {
-      await untilHttpAnswers(() => this.dial(this.readyUpstream), ready.path, this.service.name, signal);
+      await untilHttpAnswers(
+        () => this.dial(this.readyUpstream),
+        ready.path,
+        this.service.name,
+        signal,
+      );
     }
     return null;
   }
@@ -196,9 +201,9 @@ export class Instance {
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       this.#onNotification = (notification) => {
-        const extendUs = Number(notification['EXTEND_TIMEOUT_USEC']);
+        const extendUs = Number(notification.EXTEND_TIMEOUT_USEC);
         if (extendUs > 0) extend(Math.min(extendUs / 1000, 2 ** 31 - 1));
-        if (notification['READY'] === '1') resolve(null);
+        if (notification.READY === '1') resolve(null);
       };
       const { notify } = this.settings;
       if (!notify) throw new RouseError('start', 'ready: notify needs a notify socket');
@@ -213,7 +218,9 @@ export class Instance {
     const { networkFd } = this.#vps;
     const anyPort = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
     this.#listeningFd =
-      networkFd === null ? listenOn(anyPort, SOCKET_UPSTREAM_BACKLOG) : listenIn(networkFd, anyPort, SOCKET_UPSTREAM_BACKLOG);
+      networkFd === null
+        ? listenOn(anyPort, SOCKET_UPSTREAM_BACKLOG)
+        : listenIn(networkFd, anyPort, SOCKET_UPSTREAM_BACKLOG);
     setNonBlocking(this.#listeningFd, false);
     const address = localAddress(this.#listeningFd);
     if (address?.kind !== 'inet')
@@ -253,9 +260,9 @@ export class Instance {
       listenNames: how.listenNames,
       connection: how.connection,
     });
-    const program = findCommand(run.command[0] ?? '', environment['PATH'] ?? '', directory);
+    const program = findCommand(run.command[0] ?? '', environment.PATH ?? '', directory);
     if (!program)
-      throw new RouseError('start', `${run.command[0]}: no such program in ${environment['PATH']}`);
+      throw new RouseError('start', `${run.command[0]}: no such program in ${environment.PATH}`);
     const limited = wrapForLimits([program, ...run.command.slice(1)], this.settings.rlimits);
     const argv = how.listenNames.length > 0 ? wrapForListenPid(limited) : limited;
     const child = await this.#launchWith(launcher, {
@@ -313,7 +320,9 @@ export class Instance {
   }
 
   #explained(exit: ProcessExit): ProcessExit {
-    return exit.signal === 'SIGKILL' && this.#isOutOfMemory ? { ...exit, cause: 'out of memory' } : exit;
+    return exit.signal === 'SIGKILL' && this.#isOutOfMemory
+      ? { ...exit, cause: 'out of memory' }
+      : exit;
   }
 
   /** A server may have become a daemon: alive means that its VPS has processes. */
@@ -424,9 +433,7 @@ export class Instance {
     }
     const stopped = new Set<number>();
     for (let pass = 0; pass < FREEZE_PASSES; pass += 1) {
-      const fresh = this.#vps
-        .processes(this.#startedPids())
-        .filter((pid) => !stopped.has(pid));
+      const fresh = this.#vps.processes(this.#startedPids()).filter((pid) => !stopped.has(pid));
       if (fresh.length === 0) return;
       for (const pid of fresh) {
         stopped.add(pid);

@@ -50,9 +50,13 @@ export async function findIsolation(settings: IsolationSettings): Promise<Isolat
     await (await isolation.buildGatewayVps('probe', [])).dispose();
     return isolation;
   } catch (error) {
-    const advice = 'install bubblewrap and allow namespaces, or set enforce: best-effort to run without';
+    const advice =
+      'install bubblewrap and allow namespaces, or set enforce: best-effort to run without';
     if (settings.enforce === 'required') {
-      throw new RouseError('isolation', `this machine isolates nothing: ${messageOf(error)}; ${advice}`);
+      throw new RouseError(
+        'isolation',
+        `this machine isolates nothing: ${messageOf(error)}; ${advice}`,
+      );
     }
     settings.log.warn(
       { event: 'unisolated' },
@@ -80,19 +84,29 @@ export function createCgroup(cgroups: CgroupTree | null, name: string): ServiceC
   return cgroups && new ServiceCgroup(cgroups.create(`${name}.${lastSerial}`));
 }
 
-function gatewayCgroup(cgroups: CgroupTree | null, name: string, cpus: readonly number[]): ServiceCgroup | null {
+function gatewayCgroup(
+  cgroups: CgroupTree | null,
+  name: string,
+  cpus: readonly number[],
+): ServiceCgroup | null {
   const cgroup = createCgroup(cgroups, `gateway-${name}`);
   if (cpus.length > 0 && cgroups?.controllers.has('cpuset')) cgroup?.limit({ cpus });
   return cgroup;
 }
 
-function heldIsolation({ packageRoot, runtimeDir, stateDir, cgroups }: IsolationSettings): Isolation {
+function heldIsolation({
+  packageRoot,
+  runtimeDir,
+  stateDir,
+  cgroups,
+}: IsolationSettings): Isolation {
   const bubblewrap = findHelper('bwrap', 'bubblewrap');
   const command = [findHelper('cat', 'coreutils')];
   const readable = findGatewayPaths(process.execPath, packageRoot, hostFiles);
   return {
     whyNot: null,
-    description: 'mount, pid, net (empty), ipc, uts and cgroup namespaces; no capabilities; no_new_privs',
+    description:
+      'mount, pid, net (empty), ipc, uts and cgroup namespaces; no capabilities; no_new_privs',
     planFor: (service, { notifyDirectory, cgroup }) => {
       const request = {
         name: service.name,
@@ -114,13 +128,22 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir, cgroups }: Isolation
       const [problem] = checkPlan(request, hostFiles);
       if (problem) throw problem;
       const bwrapArguments = serviceVpsArguments(request, hostFiles);
-      return { name: service.name, bubblewrap, arguments: bwrapArguments, network: service.isolation.network, cgroup };
+      return {
+        name: service.name,
+        bubblewrap,
+        arguments: bwrapArguments,
+        network: service.isolation.network,
+        cgroup,
+      };
     },
     buildGatewayVps: (name, cpus) =>
       HeldVps.build({
         name: `gateway ${name}`,
         bubblewrap,
-        arguments: gatewayVpsArguments({ hostname: hostnameOf(`gateway-${name}`), network: 'none', readable, command }, hostFiles),
+        arguments: gatewayVpsArguments(
+          { hostname: hostnameOf(`gateway-${name}`), network: 'none', readable, command },
+          hostFiles,
+        ),
         network: 'private',
         cgroup: gatewayCgroup(cgroups, name, cpus),
       }),
@@ -128,7 +151,10 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir, cgroups }: Isolation
       HeldVps.build({
         name: 'egress',
         bubblewrap,
-        arguments: gatewayVpsArguments({ hostname: 'egress', network: 'host', readable, command }, hostFiles),
+        arguments: gatewayVpsArguments(
+          { hostname: 'egress', network: 'host', readable, command },
+          hostFiles,
+        ),
         network: 'host',
         cgroup: createCgroup(cgroups, 'egress'),
       }),
@@ -137,7 +163,7 @@ function heldIsolation({ packageRoot, runtimeDir, stateDir, cgroups }: Isolation
 
 function programPathsOf(service: Service): readonly string[] {
   const { command, directory, environment } = service.run;
-  const searchPath = environment['PATH'] ?? systemPath();
+  const searchPath = environment.PATH ?? systemPath();
   const path = findCommand(command[0] ?? '', searchPath, directory ?? '/');
   if (path === null) return [];
   return findProgramPaths({ path, arguments: command.slice(1), directory, searchPath }).readable;

@@ -1,5 +1,6 @@
 import type { LaunchRequest } from '../sys/launch-request.js';
-import { Launcher } from '../sys/launcher.js';
+import { Launcher, type LauncherOptions } from '../sys/launcher.js';
+import { CLONE_NEWNET } from '../sys/libc.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 
 export interface LaunchersOptions {
@@ -11,9 +12,13 @@ export interface LaunchersOptions {
   readonly holdsAffinities: boolean;
 }
 
-/** The launcher of everything, and one with a stricter filter for what has CPUs of its own, made when it is needed. */
+/**
+ * The launcher of everything, and others that are made when they are needed: with a stricter filter
+ * for what has CPUs of its own, and, where a launcher can't come back to the host's network, one
+ * that never leaves it for what runs there.
+ */
 export class Launchers {
-  #pinned: Promise<Launcher> | null = null;
+  readonly #others = new Map<string, Promise<Launcher>>();
 
   private constructor(
     private readonly standard: Launcher,
@@ -30,13 +35,24 @@ export class Launchers {
   /** See `Launcher.launch`. */
   async launch(request: LaunchRequest): Promise<ChildProcessHandle> {
     const { homePidfd, isFiltered, holdsAffinities } = this.options;
-    if (request.cpus.length === 0 || !isFiltered || !holdsAffinities) return this.standard.launch(request);
-    this.#pinned ??= Launcher.create({ homePidfd, filter: 'pinned' });
-    return (await this.#pinned).launch(request);
+    const isPinned = request.cpus.length > 0 && isFiltered && holdsAffinities;
+    const staysInNetwork = homePidfd !== null && (request.namespaces & CLONE_NEWNET) === 0;
+    if (!isPinned && !staysInNetwork) return this.standard.launch(request);
+    const filter = isPinned ? 'pinned' : isFiltered ? 'standard' : null;
+    const launcher = await this.#other(`${filter} ${staysInNetwork}`, { homePidfd, filter });
+    return launcher.launch(request);
+  }
+
+  #other(key: string, options: LauncherOptions): Promise<Launcher> {
+    const known = this.#others.get(key);
+    if (known) return known;
+    const created = Launcher.create(options);
+    this.#others.set(key, created);
+    return created;
   }
 
   async close(): Promise<void> {
     await this.standard.close();
-    await (await this.#pinned)?.close();
+    for (const other of this.#others.values()) await (await other).close();
   }
 }

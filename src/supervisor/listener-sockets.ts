@@ -60,7 +60,9 @@ export class ListenerSockets {
 
   /** Closes what the config doesn't name any more. Returns the listeners of which sockets went. */
   retain(listeners: readonly Listener[]): string[] {
-    const kept = new Map(listeners.map(({ name, addresses }) => [name, new Set(addresses.map(keyOf))]));
+    const kept = new Map(
+      listeners.map(({ name, addresses }) => [name, new Set(addresses.map(keyOf))]),
+    );
     const changed: string[] = [];
     for (const [name, entries] of this.#open) {
       for (const [key, entry] of entries) {
@@ -83,35 +85,60 @@ export class ListenerSockets {
     const fds = this.inherited.get(name);
     if (!fds) {
       const there = [...this.inherited.keys()].join(', ') || 'none';
-      throw new RouseError('bind', `listener ${listener.name}: systemd passed no socket named ${name}; it passed: ${there}`);
+      throw new RouseError(
+        'bind',
+        `listener ${listener.name}: systemd passed no socket named ${name}; it passed: ${there}`,
+      );
     }
     for (const [index, fd] of fds.entries()) {
       const key = `systemd:${name}#${index}`;
       if (entries.has(key)) continue;
       const address = localAddress(fd);
       if (!address || !isListeningStream(fd)) {
-        throw new RouseError('bind', `listener ${listener.name}: systemd:${name} is not a listening stream socket; set ListenStream= in its unit`);
+        throw new RouseError(
+          'bind',
+          `listener ${listener.name}: systemd:${name} is not a listening stream socket; set ListenStream= in its unit`,
+        );
       }
       setNonBlocking(fd, true);
-      entries.set(key, { fd, address: formatSocketAddress(address), path: null, isInherited: true });
+      entries.set(key, {
+        fd,
+        address: formatSocketAddress(address),
+        path: null,
+        isInherited: true,
+      });
     }
   }
 
-  async #bind(listener: Listener, address: Exclude<ListenAddress, { kind: 'systemd' }>, ipv4Ports: ReadonlySet<number>): Promise<Entry> {
+  async #bind(
+    listener: Listener,
+    address: Exclude<ListenAddress, { kind: 'systemd' }>,
+    ipv4Ports: ReadonlySet<number>,
+  ): Promise<Entry> {
     const what = `listener ${listener.name}: cannot bind ${describe(address)}`;
     if (address.kind === 'unix') await removeStale(address.path, what);
     const until = performance.now() + (this.afterCrash ? REBIND_PATIENCE_MS : 0);
     for (;;) {
       try {
         const isShared = address.kind === 'ip' && ipv4Ports.has(address.port);
-        const fd = listenOn(address.kind === 'ip' ? { ...address, kind: 'inet' } : address, listener.backlog, isShared);
+        const fd = listenOn(
+          address.kind === 'ip' ? { ...address, kind: 'inet' } : address,
+          listener.backlog,
+          isShared,
+        );
         const bound = localAddress(fd);
         // As systemd's SocketMode= has it: who may connect is said by the folder, and by `access`.
         if (address.kind === 'unix') chmodSync(address.path, 0o666);
-        return { fd, address: bound ? formatSocketAddress(bound) : describe(address), path: address.kind === 'unix' ? address.path : null, isInherited: false };
+        return {
+          fd,
+          address: bound ? formatSocketAddress(bound) : describe(address),
+          path: address.kind === 'unix' ? address.path : null,
+          isInherited: false,
+        };
       } catch (error) {
         const errno = error instanceof SystemError ? error.errno : 0;
-        if (errno !== EADDRINUSE || performance.now() >= until) throw new RouseError('bind', `${what}: ${reasonOf(error, errno)}`);
+        if (errno !== EADDRINUSE || performance.now() >= until)
+          throw new RouseError('bind', `${what}: ${reasonOf(error, errno)}`);
         await new Promise((resolve) => setTimeout(resolve, REBIND_PAUSE_MS));
       }
     }
@@ -128,7 +155,8 @@ function describe(address: Exclude<ListenAddress, { kind: 'systemd' }>): string 
 }
 
 function reasonOf(error: unknown, errno: number): string {
-  if (errno === EADDRINUSE) return 'address already in use; stop what listens there (ss -ltnp shows it)';
+  if (errno === EADDRINUSE)
+    return 'address already in use; stop what listens there (ss -ltnp shows it)';
   if (errno === EACCES) return 'permission denied; run as root or grant CAP_NET_BIND_SERVICE';
   return error instanceof SystemError ? error.errnoName : messageOf(error);
 }
@@ -137,7 +165,11 @@ function reasonOf(error: unknown, errno: number): string {
 async function removeStale(path: string, what: string): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false });
   if (!file) return;
-  if (!file.isSocket()) throw new RouseError('bind', `${what}: a file that is no socket is there; remove it or choose another path`);
+  if (!file.isSocket())
+    throw new RouseError(
+      'bind',
+      `${what}: a file that is no socket is there; remove it or choose another path`,
+    );
   const fd = createStreamSocket('unix');
   const result = startConnect(fd, { kind: 'unix', path });
   closeFd(fd);

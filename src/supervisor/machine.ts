@@ -1,6 +1,11 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Config, Service } from '../config/model.js';
-import { type Capabilities, findCapabilities, findUnenforceable, isCountedByUser } from './capabilities.js';
+import {
+  type Capabilities,
+  findCapabilities,
+  findUnenforceable,
+  isCountedByUser,
+} from './capabilities.js';
 import { CgroupTree } from './cgroup-tree.js';
 import { findIsolation, type Isolation, type IsolationSettings } from './isolation.js';
 import { Launchers } from './launchers.js';
@@ -49,7 +54,8 @@ export class Machine {
       });
       if (whyNoFilter !== null && enforce !== 'none') {
         const what = `the system-call filter cannot be had here: ${whyNoFilter}`;
-        if (enforce === 'required') throw new RouseError('isolation', `${what}; set enforce: best-effort to run without`);
+        if (enforce === 'required')
+          throw new RouseError('isolation', `${what}; set enforce: best-effort to run without`);
         log.warn({ event: 'unfiltered' }, what);
       }
       return new Machine(settings, isolation, tree, launchers, home, capabilities);
@@ -59,12 +65,18 @@ export class Machine {
     }
   }
 
+  /** What a config asks for and can't be had here, one sentence each. */
+  unenforcedOf(services: readonly Service[]): string[] {
+    return services.flatMap((service) => findUnenforceable(service, this.capabilities));
+  }
+
   /** What a config asks for and can't be had is an error by name, or with `best-effort` a warning. */
   checkEnforceable({ services, enforce }: Pick<Config, 'services' | 'enforce'>): void {
     if (enforce === 'none') return;
     for (const service of services) {
       for (const what of findUnenforceable(service, this.capabilities)) {
-        if (enforce === 'required') throw new RouseError('isolation', `${what}; or set enforce: best-effort`);
+        if (enforce === 'required')
+          throw new RouseError('isolation', `${what}; or set enforce: best-effort`);
         this.settings.log.warn({ service: service.name }, what);
       }
     }
@@ -73,7 +85,8 @@ export class Machine {
   /** Sets those of a service's limits that its cgroup holds here. */
   limit({ resources, cpus }: Pick<Service, 'resources' | 'cpus'>, cgroup: ServiceCgroup): void {
     const { memoryBytes, cpuPercent, tasks, ioWeight } = resources;
-    const has = (name: Parameters<CgroupTree['controllers']['has']>[0]) => this.cgroups?.controllers.has(name) ?? false;
+    const has = (name: Parameters<CgroupTree['controllers']['has']>[0]) =>
+      this.cgroups?.controllers.has(name) ?? false;
     const limits: Partial<CgroupLimits> = {
       ...(memoryBytes !== null && has('memory') && { memoryBytes }),
       ...(cpuPercent !== null && has('cpu') && { cpuPercent }),
@@ -88,7 +101,10 @@ export class Machine {
   rlimitsOf({ run, resources }: Service): Rlimits {
     const { descriptors, tasks } = resources;
     const both = (value: number) => ({ soft: value, hard: value });
-    const countsByUser = this.settings.enforce !== 'none' && run.user === null && isCountedByUser(this.capabilities.tasks);
+    const countsByUser =
+      this.settings.enforce !== 'none' &&
+      run.user === null &&
+      isCountedByUser(this.capabilities.tasks);
     return {
       ...run.rlimits,
       ...(descriptors !== null && { nofile: both(descriptors) }),
@@ -114,7 +130,8 @@ async function openCgroups(): Promise<CgroupTree | string> {
 async function createLaunchers(
   options: Parameters<typeof Launchers.create>[0],
 ): Promise<{ launchers: Launchers; whyNoFilter: string | null }> {
-  if (!options.isFiltered) return { launchers: await Launchers.create(options), whyNoFilter: 'enforce: none' };
+  if (!options.isFiltered)
+    return { launchers: await Launchers.create(options), whyNoFilter: 'enforce: none' };
   try {
     return { launchers: await Launchers.create(options), whyNoFilter: null };
   } catch (error) {

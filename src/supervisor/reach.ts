@@ -43,7 +43,11 @@ export class Reach {
     const { networkFd } = vps;
     const targets = Object.entries(service.reach);
     if (networkFd === null || targets.length === 0) {
-      if (targets.length > 0) this.log.warn({ service: service.name }, 'reach needs a private network: it has no effect here');
+      if (targets.length > 0)
+        this.log.warn(
+          { service: service.name },
+          'reach needs a private network: it has no effect here',
+        );
       return () => {};
     }
     const opened = targets.map(([target, address]) => {

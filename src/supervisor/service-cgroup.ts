@@ -49,14 +49,18 @@ export class ServiceCgroup {
   /** Writes limits; a null takes one away. Throws Node's error where the kernel refuses. */
   limit({ memoryBytes, cpuPercent, tasks, ioWeight, cpus }: Partial<CgroupLimits>): void {
     if (memoryBytes !== undefined) {
-      this.group.write('memory.high', memoryBytes === null ? 'max' : `${Math.floor(memoryBytes * HIGH_SHARE)}`);
+      this.group.write(
+        'memory.high',
+        memoryBytes === null ? 'max' : `${Math.floor(memoryBytes * HIGH_SHARE)}`,
+      );
       this.group.write('memory.max', memoryBytes === null ? 'max' : `${memoryBytes}`);
     }
     if (cpuPercent !== undefined) {
       const quota = cpuPercent === null ? 'max' : `${cpuPercent * (CPU_PERIOD_US / 100)}`;
       this.group.write('cpu.max', `${quota} ${CPU_PERIOD_US}`);
     }
-    if (tasks !== undefined) this.group.write('pids.max', tasks === null ? 'max' : `${tasks + HOLDER_TASKS}`);
+    if (tasks !== undefined)
+      this.group.write('pids.max', tasks === null ? 'max' : `${tasks + HOLDER_TASKS}`);
     if (ioWeight !== undefined) this.group.write('io.weight', `default ${ioWeight ?? 100}`);
     if (cpus !== undefined) this.group.write('cpuset.cpus', cpus.join(','));
   }
@@ -136,7 +140,10 @@ export class ServiceCgroup {
 
   #isInside(procDirectory: string): boolean {
     try {
-      const path = readFileSync(`${procDirectory}/cgroup`, 'utf8').trimEnd().split('\n').find((line) => line.startsWith('0::'));
+      const path = readFileSync(`${procDirectory}/cgroup`, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .find((line) => line.startsWith('0::'));
       return path?.endsWith(this.#suffix) ?? true;
     } catch {
       return true;

@@ -107,26 +107,43 @@ export class ServiceDriver {
   }
 
   get idleDue(): ReturnType<typeof nextIdleDue> {
-    return this.#leases.size > 0 ? null : nextIdleDue(this.#lastUseMs, this.service.idle, this.#state);
+    return this.#leases.size > 0
+      ? null
+      : nextIdleDue(this.#lastUseMs, this.service.idle, this.#state);
   }
 
   /** A lease for `waiter.holder`, at once or when the service is ready. */
   acquire(waiter: Waiter, cause: WakeCause): void {
     this.#waiters.push(waiter);
     if (this.#isAsleep) this.#noteWake(cause);
-    this.#tell('demand', cause.source ? `woken by ${cause.source}${cause.listener ? ` on ${cause.listener}` : ''}` : `woken by ${cause.cause}`);
+    this.#tell(
+      'demand',
+      cause.source
+        ? `woken by ${cause.source}${cause.listener ? ` on ${cause.listener}` : ''}`
+        : `woken by ${cause.cause}`,
+    );
   }
 
   /** Wakes it in spite of a backoff; resolves when it is ready, rejects with a `RouseError` of code `start`. */
   wake(cause: WakeCause): Promise<void> {
+    const ready = this.#untilReady();
+    if (this.#isAsleep) this.#noteWake(cause);
+    this.#tell('wake-now', `woken by ${cause.cause}`);
+    return ready;
+  }
+
+  /** Waits without a lease. */
+  #untilReady(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({
         holder: null,
-        granted: () => (resolve(), false),
-        refused: (refusal) => reject(new RouseError('start', `${this.service.name}: ${refusal.message}`)),
+        granted: () => {
+          resolve();
+          return false;
+        },
+        refused: (refusal) =>
+          reject(new RouseError('start', `${this.service.name}: ${refusal.message}`)),
       });
-      if (this.#isAsleep) this.#noteWake(cause);
-      this.#tell('wake-now', `woken by ${cause.cause}`);
     });
   }
 
@@ -175,15 +192,10 @@ export class ServiceDriver {
   }
 
   restart(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({
-        holder: null,
-        granted: () => (resolve(), false),
-        refused: (refusal) => reject(new RouseError('start', `${this.service.name}: ${refusal.message}`)),
-      });
-      this.#noteWake({ cause: 'restart', source: null, listener: null });
-      this.#tell('restart-now', 'restarted by command');
-    });
+    const ready = this.#untilReady();
+    this.#noteWake({ cause: 'restart', source: null, listener: null });
+    this.#tell('restart-now', 'restarted by command');
+    return ready;
   }
 
   /** New settings: those of the process take effect with the next start, the others at once. */
@@ -214,7 +226,13 @@ export class ServiceDriver {
 
   #changed(from: ServiceState, reason: string): void {
     this.#sinceMs = Date.now();
-    const event: StateEvent = { at: new Date().toISOString(), service: this.service.name, from, to: this.#state, reason };
+    const event: StateEvent = {
+      at: new Date().toISOString(),
+      service: this.service.name,
+      from,
+      to: this.#state,
+      reason,
+    };
     this.#log(event);
     this.settings.onState(event);
     const waiting = [...this.#onStateChange];
@@ -223,12 +241,27 @@ export class ServiceDriver {
   }
 
   #log({ service, from, to, reason }: StateEvent): void {
-    const names = { stopped: 'stop', starting: 'wake', running: from === 'frozen' ? 'thaw' : 'ready', frozen: 'freeze', stopping: 'stopping', failed: 'fail' };
+    const names = {
+      stopped: 'stop',
+      starting: 'wake',
+      running: from === 'frozen' ? 'thaw' : 'ready',
+      frozen: 'freeze',
+      stopping: 'stopping',
+      failed: 'fail',
+    };
     const ms = to === 'running' && from === 'starting' ? this.coldStart.lastMs : undefined;
-    const fields = { service, event: names[to], from, to, reason, ...(ms === undefined ? {} : { ms }) };
+    const fields = {
+      service,
+      event: names[to],
+      from,
+      to,
+      reason,
+      ...(ms === undefined ? {} : { ms }),
+    };
     if (to === 'stopping') this.settings.log.debug(fields, `stopping: ${reason}`);
     else if (to === 'failed') this.settings.log.warn(fields, `failed: ${reason}`);
-    else if (to === 'stopped' || to === 'frozen') this.settings.log.info(fields, `${to}: ${reason}`);
+    else if (to === 'stopped' || to === 'frozen')
+      this.settings.log.info(fields, `${to}: ${reason}`);
     else if (from === 'frozen') this.settings.log.info(fields, `thawed: ${reason}`);
     else this.settings.log.info(fields, reason);
   }
@@ -334,7 +367,8 @@ export class ServiceDriver {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) {
-      if (waiter.holder) this.#leases.set(waiter.holder, this.#leases.get(waiter.holder) ?? { since: Date.now() });
+      if (waiter.holder)
+        this.#leases.set(waiter.holder, this.#leases.get(waiter.holder) ?? { since: Date.now() });
       if (waiter.granted(instance, this.#firstConnectionFd)) this.#firstConnectionFd = null;
     }
     this.#lastUseMs = Date.now();
@@ -356,14 +390,19 @@ export class ServiceDriver {
     if (this.#state === 'stopping') return new Refusal('stopping');
     const reason = this.#failure?.reason ?? 'it failed';
     const waitMs = Math.max(0, (this.#retryAtMs ?? 0) - Date.now());
-    return from === 'failed' ? new Refusal('backoff', waitMs, reason) : new Refusal('start-failed', waitMs || BACKOFF.firstMs, reason);
+    return from === 'failed'
+      ? new Refusal('backoff', waitMs, reason)
+      : new Refusal('start-failed', waitMs || BACKOFF.firstMs, reason);
   }
 
   #signalStop(): void {
     const instance = this.#instance;
     if (!instance) return;
     this.#stopTimer = setTimeout(() => {
-      this.settings.log.warn({ service: this.service.name }, `still running ${instance.service.stopTimeoutMs / 1000} s after ${instance.service.stopSignal}: killed`);
+      this.settings.log.warn(
+        { service: this.service.name },
+        `still running ${instance.service.stopTimeoutMs / 1000} s after ${instance.service.stopSignal}: killed`,
+      );
       this.#tell('stop-timeout', this.#reason);
     }, instance.service.stopTimeoutMs);
     instance.signalStop();
@@ -432,7 +471,12 @@ export class ServiceDriver {
   }
 
   /** A connection for `stdio`, on a process of its own: a lease that the supervisor holds. */
-  async serveConnection(holder: LeaseHolder, instance: Instance, fd: number, ends: ConnectionEnds): Promise<void> {
+  async serveConnection(
+    holder: LeaseHolder,
+    instance: Instance,
+    fd: number,
+    ends: ConnectionEnds,
+  ): Promise<void> {
     this.#leases.set(holder, { since: Date.now() });
     try {
       const child = await instance.serveOn(fd, ends);
@@ -445,5 +489,7 @@ export class ServiceDriver {
 }
 
 function formatIdle(durationMs: number): string {
-  return durationMs < 1000 ? `${Math.round(durationMs)} ms` : `${Math.round(durationMs / 100) / 10} s`;
+  return durationMs < 1000
+    ? `${Math.round(durationMs)} ms`
+    : `${Math.round(durationMs / 100) / 10} s`;
 }

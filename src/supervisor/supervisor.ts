@@ -153,7 +153,9 @@ export class Supervisor {
   async #bindListeners(config: Config): Promise<void> {
     const ipv4Ports = new Set(
       config.listeners.flatMap(({ addresses }) =>
-        addresses.flatMap((address) => (address.kind === 'ip' && address.family === 4 && address.port !== 0 ? [address.port] : [])),
+        addresses.flatMap((address) =>
+          address.kind === 'ip' && address.family === 4 && address.port !== 0 ? [address.port] : [],
+        ),
       ),
     );
     for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
@@ -187,7 +189,12 @@ export class Supervisor {
 
   async #openGateway(config: Config, gateway: GatewaySettings): Promise<void> {
     const { gatewayProgram, gatewayEnvironment, log } = this.settings;
-    const identity = this.identities.resolve({ name: `gateway:${gateway.name}`, user: null, group: null, groups: [] });
+    const identity = this.identities.resolve({
+      name: `gateway:${gateway.name}`,
+      user: null,
+      group: null,
+      groups: [],
+    });
     const link = new GatewayLink({
       name: gateway.name,
       launcher: this.machine.launchers,
@@ -196,7 +203,10 @@ export class Supervisor {
       program: {
         executable: process.execPath,
         arguments: [process.execPath, gatewayProgram],
-        environment: Object.entries({ ...gatewayEnvironment, ROUSE_LANES: String(lanesOf(gateway).length) }).map(([name, value]) => `${name}=${value}`),
+        environment: Object.entries({
+          ...gatewayEnvironment,
+          ROUSE_LANES: String(lanesOf(gateway).length),
+        }).map(([name, value]) => `${name}=${value}`),
         identity: switchable(identity),
         cpus: gateway.cpus,
       },
@@ -217,13 +227,19 @@ export class Supervisor {
 
   async #untilGatewaysReady(): Promise<void> {
     const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
-    await Promise.all(this.gateways.map((gateway) => gateway.untilReady(this.#generation, timeout)));
-    if (timeout.aborted) throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
+    await Promise.all(
+      this.gateways.map((gateway) => gateway.untilReady(this.#generation, timeout)),
+    );
+    if (timeout.aborted)
+      throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
   }
 
   #createEgressLink(): EgressLink {
     const { egressProgram, gatewayEnvironment, log } = this.settings;
-    const environment = { ...gatewayEnvironment, UV_THREADPOOL_SIZE: String(EGRESS_LOOKUP_THREADS) };
+    const environment = {
+      ...gatewayEnvironment,
+      UV_THREADPOOL_SIZE: String(EGRESS_LOOKUP_THREADS),
+    };
     return new EgressLink({
       launcher: this.machine.launchers,
       buildVps: () => this.machine.isolation.buildEgressVps(),
@@ -231,7 +247,9 @@ export class Supervisor {
         executable: process.execPath,
         arguments: [process.execPath, egressProgram],
         environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-        identity: switchable(this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] })),
+        identity: switchable(
+          this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] }),
+        ),
       }),
       log,
     });
@@ -290,7 +308,9 @@ export class Supervisor {
   }
 
   async #changeGateways(old: Config, config: Config): Promise<void> {
-    const gone = old.gateways.filter((gateway) => !config.gateways.some((next) => sameProcess(gateway, next)));
+    const gone = old.gateways.filter(
+      (gateway) => !config.gateways.some((next) => sameProcess(gateway, next)),
+    );
     for (const { name } of gone) {
       const link = this.#gateways.get(name);
       this.#gateways.delete(name);
@@ -308,7 +328,8 @@ export class Supervisor {
       for (const name of before) if (!gateway.listeners.includes(name)) link.unlisten(name);
       for (const name of gateway.listeners) {
         const sockets = this.#listeners.of(name);
-        const isSame = before.includes(name) && !closed.has(name) && sameListener(old, config, name);
+        const isSame =
+          before.includes(name) && !closed.has(name) && sameListener(old, config, name);
         if (isSame) continue;
         if (before.includes(name)) link.unlisten(name);
         link.listen(name, sockets);
@@ -332,14 +353,18 @@ export class Supervisor {
 
   #report(changes: ReturnType<typeof diffConfigs>): ReloadReport {
     const { services, listeners } = changes;
-    const named = (kind: string, names: readonly string[]) => names.map((name) => `${kind} ${name}`);
+    const named = (kind: string, names: readonly string[]) =>
+      names.map((name) => `${kind} ${name}`);
     const changed = [...new Set([...services.changed, ...services.routesChanged])];
     const report: ReloadReport = {
       generation: this.#generation,
       added: [...named('listener', listeners.added), ...named('service', services.added)],
       removed: [...named('listener', listeners.removed), ...named('service', services.removed)],
       changed: [...named('listener', listeners.changed), ...named('service', changed)],
-      deferred: named('service', services.changed.filter((name) => this.drivers.get(name)?.instance)),
+      deferred: named(
+        'service',
+        services.changed.filter((name) => this.drivers.get(name)?.instance),
+      ),
     };
     const { added, removed, deferred } = report;
     this.settings.log.info(
@@ -372,7 +397,9 @@ export class Supervisor {
     this.#certificates.close();
     await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
     this.#listeners.close();
-    await Promise.all([...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)));
+    await Promise.all(
+      [...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)),
+    );
     await this.#store.close();
     await this.#egress.close();
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
@@ -406,5 +433,10 @@ function sameListener(old: Config, config: Config, name: string): boolean {
 }
 
 function sameProcess(a: GatewaySettings, b: GatewaySettings): boolean {
-  return a.name === b.name && a.engine === b.engine && a.threads === b.threads && String(a.cpus) === String(b.cpus);
+  return (
+    a.name === b.name &&
+    a.engine === b.engine &&
+    a.threads === b.threads &&
+    String(a.cpus) === String(b.cpus)
+  );
 }

@@ -9,7 +9,13 @@ export interface ServiceTraffic {
   readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;
 }
 
-const NOTHING: ServiceTraffic = { connections: 0, held: 0, requestsInFlight: 0, requestsTotal: 0, refusals: {} };
+const NOTHING: ServiceTraffic = {
+  connections: 0,
+  held: 0,
+  requestsInFlight: 0,
+  requestsTotal: 0,
+  refusals: {},
+};
 
 /** What the gateways counted: gauges end with the gateway that reported them, totals stay. */
 export class TrafficCounters {
@@ -17,7 +23,11 @@ export class TrafficCounters {
   readonly #listeners = new Map<string, Map<string, ListenerCounters>>();
 
   /** `epoch` names one life of a gateway: its counters start at 0. */
-  report(epoch: string, services: readonly ServiceCounters[], listeners: readonly ListenerCounters[]): void {
+  report(
+    epoch: string,
+    services: readonly ServiceCounters[],
+    listeners: readonly ListenerCounters[],
+  ): void {
     for (const counters of services) put(this.#services, counters.name, epoch, counters);
     for (const counters of listeners) put(this.#listeners, counters.name, epoch, counters);
   }
@@ -27,7 +37,13 @@ export class TrafficCounters {
     for (const [name, epochs] of this.#services) {
       const last = epochs.get(epoch);
       epochs.delete(epoch);
-      if (last) put(this.#services, name, PAST, addServices(epochs.get(PAST), { ...last, connections: 0, held: 0, requestsInFlight: 0 }));
+      if (last)
+        put(
+          this.#services,
+          name,
+          PAST,
+          addServices(epochs.get(PAST), { ...last, connections: 0, held: 0, requestsInFlight: 0 }),
+        );
     }
     for (const [name, epochs] of this.#listeners) {
       const last = epochs.get(epoch);
@@ -49,7 +65,10 @@ export class TrafficCounters {
 
   listener(name: string): { accepted: number; refused: number } {
     return [...(this.#listeners.get(name)?.values() ?? [])].reduce(
-      (sum, { accepted, refused }) => ({ accepted: sum.accepted + accepted, refused: sum.refused + refused }),
+      (sum, { accepted, refused }) => ({
+        accepted: sum.accepted + accepted,
+        refused: sum.refused + refused,
+      }),
       { accepted: 0, refused: 0 },
     );
   }
@@ -79,7 +98,14 @@ function addServices<T extends ServiceTraffic>(sum: ServiceTraffic | undefined, 
   };
 }
 
-function addListeners(sum: ListenerCounters | undefined, counters: ListenerCounters): ListenerCounters {
+function addListeners(
+  sum: ListenerCounters | undefined,
+  counters: ListenerCounters,
+): ListenerCounters {
   if (!sum) return counters;
-  return { name: counters.name, accepted: sum.accepted + counters.accepted, refused: sum.refused + counters.refused };
+  return {
+    name: counters.name,
+    accepted: sum.accepted + counters.accepted,
+    refused: sum.refused + counters.refused,
+  };
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
-import type { EgressDoors } from './egress-doors.js';
 import type { CgroupTree } from './cgroup-tree.js';
+import type { EgressDoors } from './egress-doors.js';
 import { createCgroup, type VpsPlaces } from './isolation.js';
 import type { Reach } from './reach.js';
 import type { ServiceCgroup } from './service-cgroup.js';
@@ -133,7 +133,9 @@ export class VpsStore {
     try {
       const cgroup = createCgroup(cgroups, `service-${service.name}`);
       if (cgroup) this.settings.limit(service, cgroup);
-      const vps = planFor ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup })) : new HostVps(cgroup);
+      const vps = planFor
+        ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup }))
+        : new HostVps(cgroup);
       const closeReach = reach.open(service, vps);
       const door = egress.open(service, vps);
       const release = async () => {

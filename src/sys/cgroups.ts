@@ -25,7 +25,9 @@ export function findCgroup(mountinfo: string, cgroup: string): string | null {
 }
 
 function unescapeMount(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
 }
 
 /** One cgroup of version 2 (cgroups(7), Linux's admin-guide/cgroup-v2). */
@@ -41,7 +43,9 @@ export class Cgroup {
 
   children(): Cgroup[] {
     const entries = readdirSync(this.directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => new Cgroup(join(this.directory, name)));
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => new Cgroup(join(this.directory, name)));
   }
 
   /** A file's content; null where it isn't there (no such controller) or the cgroup is gone. */

@@ -65,7 +65,8 @@ export function createMemfd(name: string, content: string): number {
   const fd = checked(memfdCreate(name, MFD_CLOEXEC), 'memfd_create');
   const bytes = Buffer.from(content);
   let written = 0;
-  while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, written);
+  while (written < bytes.length)
+    written += writeSync(fd, bytes, written, bytes.length - written, written);
   return fd;
 }
 

@@ -43,7 +43,11 @@ export class Epoll {
   readonly #events = new NativeMemory(EVENT_BYTES * BATCH);
   readonly #eventAddress = Number(this.#event.address);
   readonly #eventsAddress = Number(this.#events.address);
-  readonly #view = new DataView(this.#events.bytes.buffer, this.#events.bytes.byteOffset, this.#events.bytes.length);
+  readonly #view = new DataView(
+    this.#events.bytes.buffer,
+    this.#events.bytes.byteOffset,
+    this.#events.bytes.length,
+  );
 
   /** Throws a `SystemError`. */
   add(fd: number, events: number, tag: number): void {

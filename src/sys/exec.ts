@@ -19,13 +19,21 @@ export function replaceProcess(
   const [program = '', ...probeArguments] = probe;
   const tried = spawnSync(program, probeArguments, { encoding: 'utf8' });
   if (tried.status !== 0) {
-    throw new RouseError('isolation', (tried.stderr || tried.error?.message || `${program} failed`).trim());
+    throw new RouseError(
+      'isolation',
+      (tried.stderr || tried.error?.message || `${program} failed`).trim(),
+    );
   }
   closeOnExecFrom(3);
   // Node marks even these close-on-exec when it starts.
   for (const fd of [0, 1, 2, ...keepFds]) fcntl(fd, F_SETFD, 0);
   const argumentTable = stringTable(command);
-  const pairs = Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  checked(execve(command[0] as string, argumentTable.address, stringTable(pairs).address), `execute ${command[0]}`);
+  const pairs = Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  checked(
+    execve(command[0] as string, argumentTable.address, stringTable(pairs).address),
+    `execute ${command[0]}`,
+  );
   throw new RouseError('system', 'execve returned');
 }

@@ -6,7 +6,7 @@ import { lastErrno, NativeMemory, recvmsg, SOL_SOCKET, SystemError, sendmsg } fr
  * The areas live outside the JavaScript heap since msghdr holds their addresses; the calls are
  * synchronous, so one set serves all channels of a thread.
  */
-export const PACKET_LIMIT_BYTES = 64 * 1024;
+const PACKET_LIMIT_BYTES = 64 * 1024;
 /** SCM_MAX_FD is 253. */
 export const PACKET_LIMIT_FDS = 240;
 
@@ -37,7 +37,9 @@ function prepare(dataBytes: number, controlBytes: number): void {
 /** Sends one packet; the descriptors stay the caller's. False: the socket's buffer is full. Throws a `SystemError`. */
 export function sendPacket(fd: number, packet: Buffer, fds: readonly number[]): boolean {
   if (packet.length > PACKET_LIMIT_BYTES || fds.length > PACKET_LIMIT_FDS) {
-    throw new RangeError(`a packet of ${packet.length} bytes and ${fds.length} descriptors is too large`);
+    throw new RangeError(
+      `a packet of ${packet.length} bytes and ${fds.length} descriptors is too large`,
+    );
   }
   packet.copy(data.bytes);
   const controlLength = CMSG_HEADER_BYTES + 4 * fds.length;

@@ -12,7 +12,11 @@ export interface LaunchRequest {
   /** CLONE_NEW* flags of the namespaces to enter. */
   readonly namespaces: number;
   /** null: this process's own identity (where the kernel maps no other). */
-  readonly identity: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] } | null;
+  readonly identity: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+  } | null;
   readonly umask: number;
   readonly cpus: readonly number[];
 }

@@ -68,7 +68,10 @@ const OWN_NAMESPACES = (
     ['cgroup', CLONE_NEWCGROUP],
     ['mnt', CLONE_NEWNS],
   ] as const
-).map(([name, flag]) => ({ flag, fd: openSync(`/proc/thread-self/ns/${name}`, constants.O_RDONLY) }));
+).map(([name, flag]) => ({
+  flag,
+  fd: openSync(`/proc/thread-self/ns/${name}`, constants.O_RDONLY),
+}));
 
 const fileActions = new NativeMemory(256);
 const attributes = new NativeMemory(512);
@@ -104,15 +107,19 @@ function enterVps(excursion: Excursion, request: LaunchRequest): void {
   excursion.step('enter the namespaces of the VPS', setns(request.vpsPidfd, flags), () =>
     homePidfd === null
       ? OWN_NAMESPACES.every(({ flag, fd }) => !(flags & flag) || setns(fd, flag) === 0)
-      : setns(homePidfd, ALL_NAMESPACES) === 0,
+      : setns(homePidfd, flags) === 0,
   );
 }
 
 function setTemper(excursion: Excursion, request: LaunchRequest): void {
   const before = umask(request.umask);
-  excursion.step('umask', 0, () => (umask(before), true));
+  excursion.step('umask', 0, () => umask(before) >= 0);
   if (request.cpus.length > 0) {
-    excursion.step(`run on CPUs ${request.cpus.join(', ')} of ${availableParallelism()}`, setAffinity(0, request.cpus), () => setAffinity(0, ALL_CPUS) === 0);
+    excursion.step(
+      `run on CPUs ${request.cpus.join(', ')} of ${availableParallelism()}`,
+      setAffinity(0, request.cpus),
+      () => setAffinity(0, ALL_CPUS) === 0,
+    );
   }
 }
 
@@ -129,13 +136,24 @@ function takeIdentity(excursion: Excursion, request: LaunchRequest): void {
   if (!request.identity) return;
   const { uid, gid, groups } = request.identity;
   excursion.step('set the groups', setGroups(groups), () => setGroups(ownGroups) === 0);
-  excursion.step(`become group ${gid}`, syscall(SYS.setresgid, gid, gid, 0, 0), () => syscall(SYS.setresgid, 0, 0, 0, 0) === 0);
-  excursion.step(`become user ${uid}`, syscall(SYS.setresuid, uid, uid, 0, 0), () => syscall(SYS.setresuid, 0, 0, 0, 0) === 0);
+  excursion.step(
+    `become group ${gid}`,
+    syscall(SYS.setresgid, gid, gid, 0, 0),
+    () => syscall(SYS.setresgid, 0, 0, 0, 0) === 0,
+  );
+  excursion.step(
+    `become user ${uid}`,
+    syscall(SYS.setresuid, uid, uid, 0, 0),
+    () => syscall(SYS.setresuid, 0, 0, 0, 0) === 0,
+  );
 }
 
 /** Returns errno: posix_spawn(3) reports what failed in the child, exec included. */
 function spawn(request: LaunchRequest): number {
-  const gathered = request.descriptors.map(([from, to]) => ({ fd: duplicateFd(from, GATHER_FROM), to }));
+  const gathered = request.descriptors.map(([from, to]) => ({
+    fd: duplicateFd(from, GATHER_FROM),
+    to,
+  }));
   const argumentTable = stringTable(request.arguments);
   const environmentTable = stringTable(request.environment);
   fileActionsInit(fileActions.address);
@@ -147,8 +165,18 @@ function spawn(request: LaunchRequest): number {
     attributesSetSigmask(attributes.address, signals.address);
     signals.bytes.fill(0xff, 0, 8);
     attributesSetSigdefault(attributes.address, signals.address);
-    attributesSetFlags(attributes.address, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-    return posixSpawn(childPid.address, request.executable, fileActions.address, attributes.address, argumentTable.address, environmentTable.address);
+    attributesSetFlags(
+      attributes.address,
+      POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID,
+    );
+    return posixSpawn(
+      childPid.address,
+      request.executable,
+      fileActions.address,
+      attributes.address,
+      argumentTable.address,
+      environmentTable.address,
+    );
   } finally {
     fileActionsDestroy(fileActions.address);
     attributesDestroy(attributes.address);

@@ -41,7 +41,6 @@ export const setns = libc.func('int setns(int, int)') as (fd: number, flags: num
 export const unshare = libc.func('int unshare(int)') as (flags: number) => number;
 export const umask = libc.func('uint32_t umask(uint32_t)') as (mask: number) => number;
 export const schedSetaffinity = libc.func('int sched_setaffinity(int, size_t, void *)');
-export const schedGetaffinity = libc.func('int sched_getaffinity(int, size_t, void *)');
 export const prctl = libc.func('int prctl(int, ulong, ulong, ulong, ulong)') as (
   option: number,
   a: number,
@@ -50,10 +49,9 @@ export const prctl = libc.func('int prctl(int, ulong, ulong, ulong, ulong)') as 
   d: number,
 ) => number;
 export const waitpid = libc.func('int waitpid(int, void *, int)');
-export const getpgid = libc.func('int getpgid(int)') as (pid: number) => number;
 export const exitNow = libc.func('void _exit(int)') as unknown as (status: number) => never;
-export const malloc = libc.func('void *malloc(size_t)') as (bytes: number) => bigint;
-export const free = libc.func('void free(void *)') as (address: bigint) => void;
+const malloc = libc.func('void *malloc(size_t)') as (bytes: number) => bigint;
+const free = libc.func('void free(void *)') as (address: bigint) => void;
 
 /** syscall(2) for what has no wrapper in every C library, or whose wrapper acts on all threads. */
 export const syscall = libc.func('long syscall(long, long, long, long, long)') as (
@@ -93,7 +91,6 @@ export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
-export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;

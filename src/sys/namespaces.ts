@@ -11,9 +11,12 @@ const ETIMEDOUT = 110;
 let worker: Worker | null = null;
 const answer = new Int32Array(new SharedArrayBuffer(4 * (3 + MAX_SOCKETS)));
 
-/** Starts the thread; without it the first call does, and waits for it. */
-export function startNetworkThread(): void {
-  worker ??= new Worker(new URL('./network-thread.js', import.meta.url), { workerData: answer.buffer, execArgv: [] });
+/** The first call starts the thread, and waits for it. */
+function startNetworkThread(): void {
+  worker ??= new Worker(new URL('./network-thread.js', import.meta.url), {
+    workerData: answer.buffer,
+    execArgv: [],
+  });
   worker.unref();
 }
 
@@ -21,7 +24,8 @@ function ask(request: NetworkRequest, what: string): number[] {
   startNetworkThread();
   Atomics.store(answer, 0, 0);
   worker?.postMessage(request);
-  if (Atomics.wait(answer, 0, 0, ANSWER_TIMEOUT_MS) === 'timed-out') throw new SystemError(what, ETIMEDOUT);
+  if (Atomics.wait(answer, 0, 0, ANSWER_TIMEOUT_MS) === 'timed-out')
+    throw new SystemError(what, ETIMEDOUT);
   const [, errno = 0, count = 0] = answer;
   if (errno !== 0) throw new SystemError(what, errno);
   return [...answer.subarray(3, 3 + count)];
@@ -46,11 +50,21 @@ export function prepareNetwork(networkFd: number): void {
  * Unconnected stream sockets of a network namespace (setns(2)): they belong there for good, whoever
  * holds them. At most 128. Throws a `SystemError`.
  */
-export function createSocketsIn(networkFd: number, family: 'inet' | 'inet6', count: number): number[] {
-  return ask({ kind: 'create', networkFd, family, count }, 'create sockets in the network of a VPS');
+export function createSocketsIn(
+  networkFd: number,
+  family: 'inet' | 'inet6',
+  count: number,
+): number[] {
+  return ask(
+    { kind: 'create', networkFd, family, count },
+    'create sockets in the network of a VPS',
+  );
 }
 
 /** A listening socket in a network namespace. Throws a `SystemError`. */
 export function listenIn(networkFd: number, address: SocketAddress, backlog: number): number {
-  return ask({ kind: 'listen', networkFd, address, backlog }, 'listen in the network of a VPS')[0] as number;
+  return ask(
+    { kind: 'listen', networkFd, address, backlog },
+    'listen in the network of a VPS',
+  )[0] as number;
 }

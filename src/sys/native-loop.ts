@@ -46,7 +46,10 @@ export class NativeLoop {
       onEvents: (bits: number) => {
         this.#needsTurn = true;
         const isError = (bits & (EPOLLERR | EPOLLHUP)) !== 0;
-        onReady({ read: isError || (bits & EPOLLIN) !== 0, write: isError || (bits & EPOLLOUT) !== 0 });
+        onReady({
+          read: isError || (bits & EPOLLIN) !== 0,
+          write: isError || (bits & EPOLLOUT) !== 0,
+        });
       },
     };
     this.add(fd, bitsOf(events), handler);
@@ -107,7 +110,8 @@ export class NativeLoop {
 
   #dispatch(index: number): void {
     const fd = this.#epoll.fdAt(index);
-    if (this.#tags[fd] === this.#epoll.tagAt(index)) this.#handlers[fd]?.onEvents(this.#epoll.eventsAt(index));
+    if (this.#tags[fd] === this.#epoll.tagAt(index))
+      this.#handlers[fd]?.onEvents(this.#epoll.eventsAt(index));
   }
 
   close(): void {

@@ -16,7 +16,8 @@ function perform(request: NetworkRequest): number[] {
   checked(setns(request.networkFd, CLONE_NEWNET), 'enter the network of a VPS');
   switch (request.kind) {
     case 'prepare':
-      for (const [name, value] of NETWORK_SETTINGS) writeFileSync(`/proc/sys/net/ipv4/${name}`, value);
+      for (const [name, value] of NETWORK_SETTINGS)
+        writeFileSync(`/proc/sys/net/ipv4/${name}`, value);
       return [];
     case 'create':
       return Array.from({ length: request.count }, () => createStreamSocket(request.family));
@@ -38,7 +39,10 @@ parentPort?.on('message', (request: NetworkRequest) => {
   try {
     respond(0, perform(request));
   } catch (error) {
-    const code = error instanceof SystemError ? error.errno : Math.abs((error as { errno?: number }).errno ?? EIO);
+    const code =
+      error instanceof SystemError
+        ? error.errno
+        : Math.abs((error as { errno?: number }).errno ?? EIO);
     respond(code, []);
   }
 });

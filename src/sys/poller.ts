@@ -13,7 +13,11 @@ export interface Watch {
 }
 
 /** A way to wait for a descriptor: `onReady` is called whenever it is ready, level-triggered. */
-export type WatchFd = (fd: number, events: PollEvents, onReady: (events: PollEvents) => void) => Watch;
+export type WatchFd = (
+  fd: number,
+  events: PollEvents,
+  onReady: (events: PollEvents) => void,
+) => Watch;
 
 export interface PollEvents {
   readonly read?: boolean;

@@ -7,7 +7,9 @@ import { watchFd } from './poller.js';
 const ESRCH = 3;
 const WNOHANG = 1;
 const status = new NativeMemory(8);
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
 
 /** A pidfd (pidfd_open(2), Linux 5.3), close-on-exec. Throws a `SystemError`, ESRCH where there is no such process. */
 export function openPidfd(pid: number): number {

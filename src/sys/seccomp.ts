@@ -88,13 +88,24 @@ const RULES: readonly Rule[] = [
   { call: 'syslog', x64: 103, arm64: 116 },
   { call: 'iopl', x64: 172, arm64: null },
   { call: 'ioperm', x64: 173, arm64: null },
-  { call: 'unshare', x64: 272, arm64: 97, when: { argument: 0, hasAnyOf: CLONE_NAMESPACES | CLONE_NEWTIME } },
+  {
+    call: 'unshare',
+    x64: 272,
+    arm64: 97,
+    when: { argument: 0, hasAnyOf: CLONE_NAMESPACES | CLONE_NEWTIME },
+  },
   { call: 'clone', x64: 56, arm64: 220, when: { argument: 0, hasAnyOf: CLONE_NAMESPACES } },
   // Its flags are behind a pointer, where no filter sees them; C libraries and runtimes then use clone.
   { ...common('clone3', 435), errno: ENOSYS },
   { call: 'personality', x64: 135, arm64: 92, when: { argument: 0, isNoneOf: PERSONALITIES } },
   { call: 'ioctl', x64: 16, arm64: 29, when: { argument: 1, isOneOf: [TIOCSTI, TIOCLINUX] } },
-  { call: 'socket', x64: 41, arm64: 198, errno: EAFNOSUPPORT, when: { argument: 0, isNoneOf: FAMILIES } },
+  {
+    call: 'socket',
+    x64: 41,
+    arm64: 198,
+    errno: EAFNOSUPPORT,
+    when: { argument: 0, isNoneOf: FAMILIES },
+  },
 ];
 
 /** For processes that have CPUs of their own where no cpuset holds them there. */
@@ -156,7 +167,9 @@ export function assembleFilter(kind: FilterKind, arch: string): Buffer | null {
     [JUMP_EQUAL, AUDIT_ARCH[arch], 1, 0],
     give(KILL_PROCESS),
     load(OFFSET_NUMBER),
-    ...(arch === 'x64' ? ([[JUMP_AT_LEAST, X32_BIT, 0, 1], give(FAIL | ENOSYS)] as Instruction[]) : []),
+    ...(arch === 'x64'
+      ? ([[JUMP_AT_LEAST, X32_BIT, 0, 1], give(FAIL | ENOSYS)] as Instruction[])
+      : []),
     ...rules.flatMap((rule) => {
       const number = rule[arch];
       return number === null ? [] : instructionsFor(rule, number);

@@ -22,14 +22,17 @@ export function encodeSocketAddress(address: SocketAddress): Buffer {
   const bytes = Buffer.alloc(28);
   bytes.writeUInt16LE(AF_INET6, 0);
   bytes.writeUInt16BE(address.port, 2);
-  for (const [index, group] of groupsOf(address.host).entries()) bytes.writeUInt16BE(group, 8 + 2 * index);
+  for (const [index, group] of groupsOf(address.host).entries())
+    bytes.writeUInt16BE(group, 8 + 2 * index);
   return bytes;
 }
 
 function encodeUnix(path: string): Buffer {
   const name = Buffer.from(path);
   if (name.length === 0 || name.length >= SUN_PATH_BYTES) {
-    throw new RangeError(`socket path ${path} has ${name.length} bytes; 1 to ${SUN_PATH_BYTES - 1} fit`);
+    throw new RangeError(
+      `socket path ${path} has ${name.length} bytes; 1 to ${SUN_PATH_BYTES - 1} fit`,
+    );
   }
   const isAbstract = name[0] === 0;
   const bytes = Buffer.alloc(2 + name.length + (isAbstract ? 0 : 1));
@@ -41,10 +44,14 @@ function encodeUnix(path: string): Buffer {
 function groupsOf(host: string): number[] {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host);
   const text = dotted
-    ? dotted[1] + hex(Number(dotted[2]) * 256 + Number(dotted[3])) + ':' + hex(Number(dotted[4]) * 256 + Number(dotted[5]))
+    ? dotted[1] +
+      hex(Number(dotted[2]) * 256 + Number(dotted[3])) +
+      ':' +
+      hex(Number(dotted[4]) * 256 + Number(dotted[5]))
     : host;
   const [left = '', right] = text.split('::');
-  const parse = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+  const parse = (part: string) =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
   const head = parse(left);
   if (right === undefined) return head;
   const tail = parse(right);
@@ -73,14 +80,19 @@ export function decodeSocketAddress(bytes: Buffer): SocketAddress | null {
 }
 
 function formatIpv6(bytes: Buffer): string {
-  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes.readUInt16BE(10) === 0xffff;
+  const isMapped =
+    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes.readUInt16BE(10) === 0xffff;
   if (isMapped) return bytes.subarray(12, 16).join('.');
-  const groups = Array.from({ length: 8 }, (_, index) => hex(bytes.readUInt16BE(2 * index))).join(':');
+  const groups = Array.from({ length: 8 }, (_, index) => hex(bytes.readUInt16BE(2 * index))).join(
+    ':',
+  );
   return new URL(`http://[${groups}]`).hostname.slice(1, -1);
 }
 
 /** `127.0.0.1:80`, `[::1]:80`, or the path (an abstract one with `@`). */
 export function formatSocketAddress(address: SocketAddress): string {
   if (address.kind === 'unix') return address.path.replace(/^\0/, '@');
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return address.host.includes(':')
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
 }

@@ -133,7 +133,7 @@ function connectedToItself(fd: number): boolean {
 }
 
 /** SO_ERROR: the pending error, which it clears. */
-export function socketError(fd: number): number {
+function socketError(fd: number): number {
   return option(fd, SO_ERROR);
 }
 
@@ -148,14 +148,18 @@ function option(fd: number, name: number): number {
 
 /** Whether this is a stream socket that listens (SO_ACCEPTCONN). */
 export function isListeningStream(fd: number): boolean {
-  return localAddress(fd) !== null && option(fd, SO_TYPE) === SOCK_STREAM && option(fd, SO_ACCEPTCONN) === 1;
+  return (
+    localAddress(fd) !== null &&
+    option(fd, SO_TYPE) === SOCK_STREAM &&
+    option(fd, SO_ACCEPTCONN) === 1
+  );
 }
 
 export function localAddress(fd: number): SocketAddress | null {
   return addressBy(getsockname, fd);
 }
 
-export function peerAddress(fd: number): SocketAddress | null {
+function peerAddress(fd: number): SocketAddress | null {
   return addressBy(getpeername, fd);
 }
 

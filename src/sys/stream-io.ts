@@ -16,7 +16,9 @@ const setsockoptCall = libc.func('int setsockopt(int, int, int, uintptr_t, uint3
   value: number,
   length: number,
 ) => number;
-const spliceCall = libc.func('long splice(int, uintptr_t, int, uintptr_t, size_t, unsigned int)') as (
+const spliceCall = libc.func(
+  'long splice(int, uintptr_t, int, uintptr_t, size_t, unsigned int)',
+) as (
   inFd: number,
   inOffset: number,
   outFd: number,
@@ -48,14 +50,30 @@ export class TransferBuffer extends NativeMemory {
 }
 
 /** Received bytes; 0: end of file; negative: minus errno. */
-export function receiveInto(fd: number, buffer: TransferBuffer, offset: number, length: number): number {
+export function receiveInto(
+  fd: number,
+  buffer: TransferBuffer,
+  offset: number,
+  length: number,
+): number {
   const received = recvCall(fd, buffer.start + offset, length, 0);
   return received >= 0 ? received : -lastErrno();
 }
 
 /** Sent bytes; negative: minus errno. `more`: more follows at once (MSG_MORE). */
-export function sendFrom(fd: number, buffer: TransferBuffer, offset: number, length: number, more = false): number {
-  const sent = sendCall(fd, buffer.start + offset, length, more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
+export function sendFrom(
+  fd: number,
+  buffer: TransferBuffer,
+  offset: number,
+  length: number,
+  more = false,
+): number {
+  const sent = sendCall(
+    fd,
+    buffer.start + offset,
+    length,
+    more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL,
+  );
   return sent >= 0 ? sent : -lastErrno();
 }
 

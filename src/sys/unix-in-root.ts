@@ -11,7 +11,7 @@ const O_PATH = 0o10000000;
  * Runs `act` with this thread's effective ids changed (raw calls: other threads keep theirs).
  * Synchronous. A thread that can't become root again ends the process.
  */
-export function asIdentity<T>(identity: { uid: number; gid: number } | null, act: () => T): T {
+function asIdentity<T>(identity: { uid: number; gid: number } | null, act: () => T): T {
   if (!identity) return act();
   checked(syscall(SYS.setresgid, -1, identity.gid, -1, 0), `become group ${identity.gid}`);
   const uidSet = syscall(SYS.setresuid, -1, identity.uid, -1, 0);
@@ -44,9 +44,14 @@ export function connectUnixInRoot(
   let fileFd = -1;
   let fd = -1;
   try {
-    fileFd = checked(syscallOpenat2(rootFd, memory.address, how.address), `open ${path} in the VPS`);
+    fileFd = checked(
+      syscallOpenat2(rootFd, memory.address, how.address),
+      `open ${path} in the VPS`,
+    );
     fd = createStreamSocket('unix');
-    const result = asIdentity(identity, () => startConnect(fd, { kind: 'unix', path: `/proc/self/fd/${fileFd}` }));
+    const result = asIdentity(identity, () =>
+      startConnect(fd, { kind: 'unix', path: `/proc/self/fd/${fileFd}` }),
+    );
     if (result === 'connected') {
       const connected = fd;
       fd = -1;

@@ -8,11 +8,7 @@ import { makeTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitFor } from '../support/wait-for.js';
 import { listenersOf, RunningRouse, serviceOf, titled, whyNoIsolation } from './root-support.js';
 
-const PRINTED = [
-  'reading the settings',
-  'cannot open database: no such file',
-  'giving up',
-];
+const PRINTED = ['reading the settings', 'cannot open database: no such file', 'giving up'];
 
 const onWeb = (host: string) => ({ routes: [{ host }] });
 

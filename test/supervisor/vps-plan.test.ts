@@ -218,7 +218,7 @@ describe('the plan of a VPS', () => {
     };
     const vpsArguments = serviceVpsArguments(request('', { directory: '/home/me/app' }), host);
     const hidden = vpsArguments.filter((_, index) => vpsArguments[index - 1] === '--tmpfs');
-    expect(hidden).toEqual(['/run', '/tmp', '/var/home', '/dev/shm']);
+    expect(hidden).toEqual(['/run', '/tmp', '/var/home', '/dev/shm', '/sys/fs/cgroup']);
     const bound = vpsArguments.indexOf('/var/home/me/app');
     expect(vpsArguments.slice(bound - 1, bound + 2)).toEqual([
       '--ro-bind',

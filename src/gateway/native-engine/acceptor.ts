@@ -1,10 +1,10 @@
+import type { GatewayListener } from '../../ipc/gateway-config.js';
+import type { RefusalCode } from '../../ipc/refusals.js';
 import { closeFd } from '../../sys/descriptors.js';
 import { EPOLLEXCLUSIVE, EPOLLIN } from '../../sys/epoll.js';
 import type { EventHandler } from '../../sys/native-loop.js';
-import { acceptedFrom, acceptOn, EAGAIN, keepAlive, sendAtOnce } from '../../sys/stream-io.js';
 import { localAddress } from '../../sys/sockets.js';
-import type { GatewayListener } from '../../ipc/gateway-config.js';
-import type { RefusalCode } from '../../ipc/refusals.js';
+import { acceptedFrom, acceptOn, EAGAIN, keepAlive, sendAtOnce } from '../../sys/stream-io.js';
 import type { ListeningSocket } from '../engine.js';
 import { type Accepted, endpointText, type NativeContext } from './context.js';
 
@@ -33,7 +33,8 @@ export class NativeAcceptor implements EventHandler {
     const bound = localAddress(socket.fd);
     const isWildcard = bound?.kind === 'inet' && (bound.host === '0.0.0.0' || bound.host === '::');
     this.#isUnix = bound?.kind !== 'inet';
-    this.#fixed = bound?.kind === 'inet' && !isWildcard ? { ip: bound.host, port: bound.port } : null;
+    this.#fixed =
+      bound?.kind === 'inet' && !isWildcard ? { ip: bound.host, port: bound.port } : null;
     this.#fixedText = endpointText(bound);
     this.#watch();
   }
@@ -60,7 +61,9 @@ export class NativeAcceptor implements EventHandler {
     const from = this.#isUnix ? null : acceptedFrom();
     const source = endpointText(from);
     const isFull = this.context.connections.size >= this.context.connectionLimit;
-    const refusal = isFull ? 'out-of-descriptors' : host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
+    const refusal = isFull
+      ? 'out-of-descriptors'
+      : host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
     if (refusal !== null) {
       this.#logRefusal(source, refusal);
       closeFd(fd);
@@ -71,7 +74,10 @@ export class NativeAcceptor implements EventHandler {
       keepAlive(fd, KEEP_ALIVE_SECONDS);
     }
     const destination = this.#fixed ?? this.#destinationOf(fd);
-    const destinationText = this.#fixed || !destination ? this.#fixedText : endpointText({ kind: 'inet', host: destination.ip, port: destination.port });
+    const destinationText =
+      this.#fixed || !destination
+        ? this.#fixedText
+        : endpointText({ kind: 'inet', host: destination.ip, port: destination.port });
     this.serve({ fd, listener, source, destination, destinationText });
   }
 
@@ -81,7 +87,13 @@ export class NativeAcceptor implements EventHandler {
   }
 
   #logRefusal(source: string, code: RefusalCode, detail = ''): void {
-    this.context.host.logRefusal({ listener: this.listener.name, service: null, source, code, detail });
+    this.context.host.logRefusal({
+      listener: this.listener.name,
+      service: null,
+      source,
+      code,
+      detail,
+    });
   }
 
   /** Nobody can be accepted until descriptors are free; those who wait stay in the accept queue. */

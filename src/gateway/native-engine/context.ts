@@ -1,7 +1,7 @@
-import type { NativeLoop } from '../../sys/native-loop.js';
-import { formatSocketAddress, type SocketAddress } from '../../sys/socket-address.js';
 import type { GatewayListener } from '../../ipc/gateway-config.js';
 import { Refusal } from '../../ipc/refusals.js';
+import type { NativeLoop } from '../../sys/native-loop.js';
+import { formatSocketAddress, type SocketAddress } from '../../sys/socket-address.js';
 import type { EngineHost } from '../engine.js';
 import type { PipePool } from './pipe-pool.js';
 
@@ -43,5 +43,9 @@ export function endpointText(address: SocketAddress | null): string {
 export function refusalOf(thrown: unknown): Refusal | null {
   if (thrown instanceof Refusal) return thrown;
   if (thrown instanceof Error && thrown.name === 'AbortError') return null;
-  return new Refusal('upstream-unreachable', null, thrown instanceof Error ? thrown.message : String(thrown));
+  return new Refusal(
+    'upstream-unreachable',
+    null,
+    thrown instanceof Error ? thrown.message : String(thrown),
+  );
 }

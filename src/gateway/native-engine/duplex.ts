@@ -121,7 +121,10 @@ export class Duplex {
   onEndEvents(end: End, events: number): void {
     if (this.#isClosed) return;
     if (end.isConnecting && !this.#noteConnected(end, events)) return;
-    if (events & EPOLLERR) return this.destroy();
+    if (events & EPOLLERR) {
+      this.destroy();
+      return;
+    }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) end.isReadable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP)) end.hasHungUp = true;
     if (events & EPOLLOUT) end.isWritable = true;
@@ -148,7 +151,8 @@ export class Duplex {
     }
     if (end.isReadable || end.pending || end.isAtEnd) this.#move(end);
     const { other } = end;
-    if (!this.#isClosed && (other.isReadable || other.pending || other.pipe || other.isAtEnd)) this.#move(other);
+    if (!this.#isClosed && (other.isReadable || other.pending || other.pipe || other.isAtEnd))
+      this.#move(other);
   }
 
   /** Nothing moves until `resume`. */
@@ -172,9 +176,15 @@ export class Duplex {
     while (!this.#isClosed) {
       if (from.pending && !this.#sendPending(from, to)) return;
       if (from.pipe && !this.#emptyPipe(from.pipe, to)) return;
-      if (from.isAtEnd) return this.#endSending(from, to);
+      if (from.isAtEnd) {
+        this.#endSending(from, to);
+        return;
+      }
       if (!from.isReadable || !to.isWritable) return;
-      if (moved >= TURN_BYTES) return this.loop.soon(() => this.#isClosed || this.#move(from));
+      if (moved >= TURN_BYTES) {
+        this.loop.soon(() => this.#isClosed || this.#move(from));
+        return;
+      }
       const count = from.pipe ? this.#fillPipe(from, from.pipe) : this.#copy(from, to);
       if (count <= 0) {
         if (count === 0) continue;

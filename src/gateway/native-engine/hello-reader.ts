@@ -14,7 +14,12 @@ const BUFFER_BYTES = 16 * 1024;
 
 const buffer = new TransferBuffer(BUFFER_BYTES);
 
-export type OnHello = (accepted: Accepted, match: RouteMatch, name: string | null, bytes: Buffer) => void;
+export type OnHello = (
+  accepted: Accepted,
+  match: RouteMatch,
+  name: string | null,
+  bytes: Buffer,
+) => void;
 
 /** A connection of a `tls` listener until its ClientHello says where it leads; what was read is passed on. */
 export class HelloConnection implements NativeConnection, EventHandler {
@@ -57,7 +62,12 @@ export class HelloConnection implements NativeConnection, EventHandler {
       return false;
     }
     const { listener, destination } = this.accepted;
-    const match = this.context.host.router.current.match(listener.name, destination, null, result.serverName);
+    const match = this.context.host.router.current.match(
+      listener.name,
+      destination,
+      null,
+      result.serverName,
+    );
     if (!match) {
       this.#refuse('no-route', result.serverName ?? 'no server name', unrecognizedNameAlert());
       return false;
@@ -68,10 +78,17 @@ export class HelloConnection implements NativeConnection, EventHandler {
     return true;
   }
 
-  #refuse(code: 'bad-request' | 'no-route' | 'request-timeout', detail: string, alert: Buffer | null): void {
+  #refuse(
+    code: 'bad-request' | 'no-route' | 'request-timeout',
+    detail: string,
+    alert: Buffer | null,
+  ): void {
     const { listener, source, fd } = this.accepted;
     this.context.host.logRefusal({ listener: listener.name, service: null, source, code, detail });
-    if (!alert) return this.destroy();
+    if (!alert) {
+      this.destroy();
+      return;
+    }
     alert.copy(buffer.bytes);
     sendFrom(fd, buffer, 0, alert.length);
     endSending(fd);

@@ -1,7 +1,7 @@
 import type { GatewayConfig, GatewayListener } from '../../ipc/gateway-config.js';
 import { closeFd } from '../../sys/descriptors.js';
-import { connectionLimit } from '../descriptor-budget.js';
 import type { NativeLoop } from '../../sys/native-loop.js';
+import { connectionLimit } from '../descriptor-budget.js';
 import type { Demand, Engine, EngineHost, ListeningSocket, RouteMatch } from '../engine.js';
 import { NativeAcceptor } from './acceptor.js';
 import { type Accepted, type NativeContext, refusalOf } from './context.js';
@@ -31,14 +31,22 @@ export class NativeEngine implements Engine {
     loop: NativeLoop,
     private readonly options: NativeEngineOptions = {},
   ) {
-    this.#context = { host, loop, pipes: new PipePool(), connections: new Set(), connectionLimit: connectionLimit(options.descriptorLimit) };
+    this.#context = {
+      host,
+      loop,
+      pipes: new PipePool(),
+      connections: new Set(),
+      connectionLimit: connectionLimit(options.descriptorLimit),
+    };
     loop.isTiming = () => host.isTiming;
     setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
   listen(listener: GatewayListener, sockets: readonly ListeningSocket[]): void {
     const serve = listener.protocol === 'tls' ? this.#serveTls : this.#serveTcp;
-    const acceptors = sockets.map((socket) => new NativeAcceptor(this.#context, listener, socket, serve));
+    const acceptors = sockets.map(
+      (socket) => new NativeAcceptor(this.#context, listener, socket, serve),
+    );
     this.#acceptors.set(listener.name, acceptors);
   }
 
@@ -103,13 +111,31 @@ export class NativeEngine implements Engine {
     const { host, loop } = this.#context;
     const { fd, listener, source, destinationText } = accepted;
     const beganMs = performance.now();
-    const demand: Demand = { service, upstream, listener: listener.name, protocol: listener.protocol, source, destination: destinationText, name: null };
+    const demand: Demand = {
+      service,
+      upstream,
+      listener: listener.name,
+      protocol: listener.protocol,
+      source,
+      destination: destinationText,
+      name: null,
+    };
     loop.needTurn();
     host.handOver(demand, fd).then(
       () => {
         closeFd(fd);
         const heldMs = performance.now() - beganMs;
-        host.logAccess({ listener: listener.name, service, source, destination: destinationText, name: null, bytesIn: 0, bytesOut: 0, durationMs: heldMs, heldMs });
+        host.logAccess({
+          listener: listener.name,
+          service,
+          source,
+          destination: destinationText,
+          name: null,
+          bytesIn: 0,
+          bytesOut: 0,
+          durationMs: heldMs,
+          heldMs,
+        });
       },
       (thrown) => {
         closeFd(fd);
@@ -119,7 +145,12 @@ export class NativeEngine implements Engine {
     );
   }
 
-  #logRefusal({ listener, source }: Accepted, service: string | null, code: string, detail: string): void {
+  #logRefusal(
+    { listener, source }: Accepted,
+    service: string | null,
+    code: string,
+    detail: string,
+  ): void {
     this.#context.host.logRefusal({ listener: listener.name, service, source, code, detail });
   }
 }

@@ -92,7 +92,8 @@ export class StreamConnection implements NativeConnection, DuplexOwner {
   }
 
   #connect({ fd, target }: UpstreamSocket): void {
-    const errno = target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
+    const errno =
+      target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
     if (errno !== 0) {
       closeFd(fd);
       return this.#refuse(new Error(`connect: errno ${errno}`));
@@ -119,7 +120,13 @@ export class StreamConnection implements NativeConnection, DuplexOwner {
     const refusal = refusalOf(thrown);
     if (refusal) {
       const { listener, source } = this.accepted;
-      this.context.host.logRefusal({ listener: listener.name, service: this.match.service, source, code: refusal.code, detail: refusal.detail });
+      this.context.host.logRefusal({
+        listener: listener.name,
+        service: this.match.service,
+        source,
+        code: refusal.code,
+        detail: refusal.detail,
+      });
     }
     if (this.#duplex) this.#duplex.destroy();
     else {
