@@ -5,7 +5,7 @@ import { printableWithColour } from '../base/printable.js';
 import type { ReloadReport, ServiceStatus } from '../ipc/admin-api.js';
 import type { CommandIo } from './command-io.js';
 import { adminSocketPath, resolveDirectories } from './directories.js';
-import { renderExplanation } from './render-explain.js';
+import { renderExplanation, renderIsolation } from './render-explain.js';
 import { renderService, renderStatus } from './render-status.js';
 import { styleOf } from './render-style.js';
 import { renderMs } from './render-time.js';
@@ -103,10 +103,15 @@ function addExplain(program: Command, io: CommandIo): void {
   program
     .command('explain')
     .argument('<SERVICE>')
+    .option('--isolation', 'Only what is enforced for it, and by what')
     .option(...RUNTIME_DIR_FLAG)
-    .action(async (name: string, flags: CommonFlags) => {
+    .action(async (name: string, flags: CommonFlags & { isolation?: boolean }) => {
       const explanation = await clientOf(io, flags).explain(name);
-      io.stdout.write(renderExplanation(explanation, styleOf(io)));
+      const style = styleOf(io);
+      const text = flags.isolation
+        ? `${renderIsolation(explanation, style).join('\n')}\n`
+        : renderExplanation(explanation, style);
+      io.stdout.write(text);
     });
 }
 

@@ -12,8 +12,8 @@ export function addConfigCommands(program: Command, io: CommandIo, finish: Finis
     .command('check')
     .option(...CONFIG_FLAG)
     .option(...RUNTIME_DIR_FLAG)
-    .action(async ({ config: file = DEFAULT_CONFIG_FILE }: { config?: string }) => {
-      finish(await check(io, file));
+    .action(async (flags: { config?: string; runtimeDir?: string }) => {
+      finish(await check(io, flags));
     });
   program
     .command('schema')
@@ -33,7 +33,13 @@ export function addConfigCommands(program: Command, io: CommandIo, finish: Finis
     });
 }
 
-async function check(io: CommandIo, file: string): Promise<number> {
+async function check(
+  io: CommandIo,
+  flags: { config?: string; runtimeDir?: string },
+): Promise<number> {
+  const { config: file = DEFAULT_CONFIG_FILE } = flags;
+  const { checkMachine, enterWhereServeRuns } = await import('./check-machine.js');
+  enterWhereServeRuns();
   const { formatProblem } = await import('../config/problem.js');
   const { loadConfig } = await import('../config/load.js');
   const result = loadConfig(file);
@@ -46,7 +52,7 @@ async function check(io: CommandIo, file: string): Promise<number> {
     for (const problem of problems) io.stderr.write(`${formatProblem(problem)}\n`);
     if (problems.length > 0) return 1;
     io.stdout.write(`${file}: ok (${summarise(result.config)})\n`);
-    return 0;
+    return checkMachine(io, result.config, flags);
   }
   for (const problem of result.problems) io.stderr.write(`${formatProblem(problem)}\n`);
   return 1;

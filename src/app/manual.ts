@@ -95,9 +95,10 @@ export const MANUALS = {
     synopsis: ['[-c FILE]'],
     description: [
       'Prints every error with file, line and column, also files, users and commands that are ' +
-        'not there. Starts nothing.',
+        'not there; then what this machine can isolate and limit, and by what, found by trying. ' +
+        'Starts no service.',
     ],
-    exitStatus: { 1: 'There are errors.' },
+    exitStatus: { 1: 'There are errors, or something required cannot be enforced here.' },
     files: CONFIG_FILE,
     examples: [['rouse check -c demo.yaml', 'Says demo.yaml: ok, or what is wrong with it.']],
   },
@@ -156,14 +157,17 @@ export const MANUALS = {
   },
   explain: {
     summary: 'say why a service is awake or asleep',
-    synopsis: ['SERVICE'],
+    synopsis: ['SERVICE [--isolation]'],
     description: [
       'Shows who holds it awake, with how many connections and requests, who woke it last, when ' +
         'it freezes or stops, what isolates it, what was refused, how it ended last and what it ' +
         'said.',
     ],
     files: RUNTIME_FILES,
-    examples: [['rouse explain blog', 'Answers: why does blog not go to sleep?']],
+    examples: [
+      ['rouse explain blog', 'Answers: why does blog not go to sleep?'],
+      ['rouse explain blog --isolation', 'What is enforced for it on this machine, and by what.'],
+    ],
   },
   logs: {
     summary: 'show what a service printed',

@@ -15,7 +15,7 @@ export function renderExplanation(explanation: Explanation, style: RenderStyle):
     ['last wake', indent([renderLastWake(status, style) ?? 'never'])],
     ['last exit', indent([renderLastExit(status, style) ?? 'never'])],
     ['failure', indent(renderFailure(status, style))],
-    ['isolation', indent(explanation.isolation.map(printable))],
+    ['isolation', indent(renderIsolation(explanation, style))],
     ['refused', indent(renderRefusals(explanation))],
     ['last output', renderOutput(explanation.lastOutput, style)],
   ];
@@ -23,6 +23,19 @@ export function renderExplanation(explanation: Explanation, style: RenderStyle):
     .filter(([, lines]) => lines.length > 0)
     .map(([title, lines]) => [style.paint('bold', title), ...lines].join('\n'));
   return `${[renderHeadline(explanation, style), ...shown].join('\n')}\n`;
+}
+
+/** What is enforced for a service, and by what. */
+export function renderIsolation({ isolation }: Explanation, { paint }: RenderStyle): string[] {
+  return renderTable(
+    [
+      { title: 'KIND', cell: ({ kind }) => kind },
+      { title: 'WHAT', cell: ({ what }) => what },
+      { title: 'BY', cell: ({ by }) => by },
+    ],
+    isolation,
+    paint,
+  );
 }
 
 function renderHeadline({ service, status }: Explanation, style: RenderStyle): string {

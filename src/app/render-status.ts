@@ -31,9 +31,11 @@ export function renderStatus(status: Status, style: RenderStyle): string {
       .map((service) => renderFailure(service, style)),
     renderTable(LISTENER_COLUMNS, status.listeners, paint),
     renderTable(GATEWAY_COLUMNS, status.gateways, paint),
+    status.unenforced.map((what) => paint('red', printable(`NOT ENFORCED: ${what}`))),
     [`rouse ${version}, pid ${pid}, up ${renderAge(uptimeMs)}`],
   ];
-  return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  const shown = sections.filter((lines) => lines.length > 0);
+  return `${shown.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
 /** What `rouse status SERVICE` prints. */

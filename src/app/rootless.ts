@@ -7,7 +7,10 @@ import type { ServeOptions } from './serve-options.js';
  * same code builds VPSs as root does: this process is replaced by one inside, with the same pid.
  * Where the kernel doesn't allow that it returns, and what isolation finds then says so.
  */
-export function enterUserNamespace(options: ServeOptions, inheritedFds: readonly number[]): void {
+export function enterUserNamespace(
+  options: Pick<ServeOptions, 'log' | 'inheritFds'>,
+  inheritedFds: readonly number[],
+): void {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0 || process.env.ROUSE_ROOTLESS_UID !== undefined) return;
   const environment = {

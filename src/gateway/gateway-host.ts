@@ -32,6 +32,8 @@ interface Desk {
   handingOver: number;
   requestsInFlight: number;
   requestsTotal: number;
+  /** Of the gate, when the counters were taken last. */
+  reportedChanges: number;
 }
 
 interface Door {
@@ -49,6 +51,7 @@ export class GatewayHost implements EngineHost {
   #logsAccess = false;
   readonly #desks = new Map<string, Desk>();
   readonly #doors = new Map<string, Door>();
+  readonly #awake = new Set<Desk>();
 
   constructor(
     config: GatewayConfig,
@@ -98,6 +101,7 @@ export class GatewayHost implements EngineHost {
       handingOver: 0,
       requestsInFlight: 0,
       requestsTotal: 0,
+      reportedChanges: 0,
     });
   }
 
@@ -118,7 +122,10 @@ export class GatewayHost implements EngineHost {
     this.engine?.closePooled(service, instance);
     const desk = this.#desks.get(service);
     desk?.sockets?.close();
-    if (desk) desk.sockets = null;
+    if (desk) {
+      desk.sockets = null;
+      this.#noteAwake(desk);
+    }
     this.link.send({ type: 'release', service, instance, idleMs });
   }
 
@@ -138,6 +145,7 @@ export class GatewayHost implements EngineHost {
     desk.sockets = new UpstreamSockets(this.link, service, instance, plans);
     if (first) desk.sockets.offer(first.fd, first.upstream);
     desk.lease.granted({ instance });
+    this.#noteAwake(desk);
   }
 
   refused(service: string, refusal: Refusal): void {
@@ -152,6 +160,7 @@ export class GatewayHost implements EngineHost {
       desk.sockets = null;
     }
     desk?.lease.lost(instance);
+    if (desk) this.#noteAwake(desk);
     this.engine?.closeInstance(service, instance);
   }
 
@@ -171,8 +180,13 @@ export class GatewayHost implements EngineHost {
   }
 
   get isTiming(): boolean {
-    for (const { lease } of this.#desks.values()) if (lease.grant || lease.waiting > 0) return true;
-    return false;
+    return this.#awake.size > 0;
+  }
+
+  /** Timers count for desks with a lease, or with somebody who waits for one. */
+  #noteAwake(desk: Desk): void {
+    if (desk.lease.grant || desk.lease.waiting > 0) this.#awake.add(desk);
+    else this.#awake.delete(desk);
   }
 
   tryAcquire(demand: Demand): Use | null {
@@ -230,13 +244,16 @@ export class GatewayHost implements EngineHost {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     try {
-      return await desk.lease.use(age.signal);
+      const granted = desk.lease.use(age.signal);
+      this.#noteAwake(desk);
+      return await granted;
     } catch (error) {
       if (error instanceof Refusal) countRefusal(desk, error);
       throw error;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
+      this.#noteAwake(desk);
     }
   }
 
@@ -276,20 +293,24 @@ export class GatewayHost implements EngineHost {
     );
   }
 
-  serviceCounters(): ServiceCounters[] {
-    return [...this.#desks].map(
-      ([name, { gate, lease, handingOver, requestsInFlight, requestsTotal }]) => {
-        const held = lease.waiting + handingOver;
-        return {
-          name,
-          connections: Math.max(0, gate.open - held),
-          held,
-          requestsInFlight: Math.max(0, requestsInFlight),
-          requestsTotal,
-          refusals: { ...gate.refusals },
-        };
-      },
-    );
+  /** Of the services that something happened to since the last call. */
+  takeServiceCounters(): ServiceCounters[] {
+    const rows: ServiceCounters[] = [];
+    for (const [name, desk] of this.#desks) {
+      const { gate, lease, handingOver, requestsInFlight, requestsTotal } = desk;
+      if (gate.open === 0 && gate.changes === desk.reportedChanges) continue;
+      desk.reportedChanges = gate.changes;
+      const held = lease.waiting + handingOver;
+      rows.push({
+        name,
+        connections: Math.max(0, gate.open - held),
+        held,
+        requestsInFlight: Math.max(0, requestsInFlight),
+        requestsTotal,
+        refusals: { ...gate.refusals },
+      });
+    }
+    return rows;
   }
 
   listenerCounters(): ListenerCounters[] {

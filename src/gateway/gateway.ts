@@ -154,7 +154,7 @@ export class Gateway {
 
   /** Counters that changed since the last report, in packets of a bounded size. */
   #report(id: number | null): void {
-    const services = (this.#host?.serviceCounters() ?? []).filter((row) =>
+    const services = (this.#host?.takeServiceCounters() ?? []).filter((row) =>
       this.#isNews(`service ${row.name}`, row),
     );
     const listeners = (this.#host?.listenerCounters() ?? []).filter((row) =>

@@ -11,6 +11,7 @@ export class ServiceGate {
   #rate: RateLimit | null;
   readonly #sources = new SourceLimits();
   #open = 0;
+  #changes = 0;
   readonly refusals: Partial<Record<RefusalCode, number>> = {};
 
   constructor(service: GatewayService, nowMs: number) {
@@ -26,6 +27,11 @@ export class ServiceGate {
   /** Admitted, and not left yet. */
   get open(): number {
     return this.#open;
+  }
+
+  /** Differs whenever a counter does. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** New settings; what was counted stays. */
@@ -48,15 +54,18 @@ export class ServiceGate {
       throw this.refuse('per-source-limit', 1000);
     }
     this.#open += 1;
+    this.#changes += 1;
   }
 
   leave(sourceIp: string): void {
     this.#open -= 1;
+    this.#changes += 1;
     if (this.#service.limits.perSource !== null) this.#sources.close(sourceIp);
   }
 
   /** Counts a refusal and returns it. */
   refuse(code: RefusalCode, retryAfterMs: number | null = null, detail = ''): Refusal {
+    this.#changes += 1;
     this.refusals[code] = (this.refusals[code] ?? 0) + 1;
     return new Refusal(code, retryAfterMs, detail);
   }

@@ -43,9 +43,10 @@ export class AdminService implements AdminApi {
         pid: gateway.pid,
         engine:
           supervisor.config.gateways.find(({ name }) => name === gateway.name)?.engine ?? 'node',
-        isolation: supervisor.machine.isolation.description,
+        isolation: supervisor.machine.description,
         restarts: gateway.restarts,
       })),
+      unenforced: supervisor.machine.unenforcedOf(supervisor.config.services),
       supervisor: {
         pid: process.pid,
         version,
@@ -165,9 +166,7 @@ export class AdminService implements AdminApi {
       status,
       why: reasonsOf(driver, status, at),
       leases: this.#leasesOf(driver),
-      isolation: [
-        supervisor.machine.isolation.planFor ? describeVps(driver) : 'none: the host itself',
-      ],
+      isolation: supervisor.reportIsolation(driver.service),
       idle: {
         freezeAt: due?.event === 'freeze-due' ? at : null,
         stopAt: due?.event === 'stop-due' ? at : null,
@@ -260,9 +259,4 @@ function reasonsOf(driver: ServiceDriver, status: ServiceStatus, dueAt: string |
       `Unless somebody uses it, it is ${driver.idleDue?.event === 'freeze-due' ? 'frozen' : 'stopped'} at ${dueAt}.`,
     );
   return reasons;
-}
-
-function describeVps(driver: ServiceDriver): string {
-  const { network } = driver.service.isolation;
-  return `VPS: mount, pid, ipc, uts and cgroup namespaces, ${network === 'private' ? 'a network of its own' : "the host's network"}; no capabilities; no_new_privs`;
 }

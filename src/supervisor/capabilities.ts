@@ -16,6 +16,22 @@ export type Capability =
   | 'freeze'
   | 'reclaim';
 
+/** Each in words. */
+export const CAPABILITY_WORDS: Readonly<Record<Capability, string>> = {
+  namespaces: 'namespaces',
+  users: 'a user for each service',
+  filter: 'system-call filter',
+  memory: 'resources.memory',
+  cpu: 'resources.cpu',
+  tasks: 'resources.tasks',
+  io: 'resources.io',
+  tmp: 'resources.tmp',
+  descriptors: 'resources.descriptors',
+  cpus: 'cpus',
+  freeze: 'idle.freeze',
+  reclaim: 'idle.reclaim',
+};
+
 /** One of them here: by what, or why not and what would help. */
 export type Finding =
   | { readonly by: string }

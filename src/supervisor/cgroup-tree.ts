@@ -90,9 +90,7 @@ function makeOwn(base: Cgroup): Cgroup {
   try {
     return base.child(nameOf(process.pid));
   } catch (error) {
-    throw new Error(
-      `no cgroup can be made in ${base.directory} (${messageOf(error)}): start rouse in one that is delegated to it (systemd: Delegate=yes)`,
-    );
+    throw new Error(`no cgroup can be made in ${base.directory} (${messageOf(error)})`);
   }
 }
 
@@ -141,7 +139,7 @@ function enableControllers(base: Cgroup, own: Cgroup): Enabled {
   if (toEnable.length > 0 && !isRoot(base)) {
     const mine = new Set(descendantsOf([process.pid]));
     if (base.processes().some((pid) => !mine.has(pid))) {
-      const whyNot = `${base.directory} has other processes: start rouse in a cgroup of its own (systemd: Delegate=yes)`;
+      const whyNot = `${base.directory} has other processes`;
       return { controllers: new Set(), enabled: [], leaf: null, whyNot };
     }
     leaf = own.child(LEAF);

@@ -28,8 +28,6 @@ export interface VpsPlaces {
 
 /** What separates services from each other and from the host here, found out by trying. */
 export interface Isolation {
-  /** For `rouse status`: in words. */
-  readonly description: string;
   /** null: there is none. */
   readonly planFor: ((service: Service, places: VpsPlaces) => VpsPlan) | null;
   /** `whyNot`: why there is none; null otherwise. */
@@ -69,7 +67,6 @@ export async function findIsolation(settings: IsolationSettings): Promise<Isolat
 function noIsolation({ cgroups }: IsolationSettings, whyNot: string): Isolation {
   return {
     whyNot,
-    description: 'none',
     planFor: null,
     buildGatewayVps: async (name, cpus) => new HostVps(gatewayCgroup(cgroups, name, cpus)),
     buildEgressVps: async () => new HostVps(createCgroup(cgroups, 'egress')),
@@ -105,8 +102,6 @@ function heldIsolation({
   const readable = findGatewayPaths(process.execPath, packageRoot, hostFiles);
   return {
     whyNot: null,
-    description:
-      'mount, pid, net (empty), ipc, uts and cgroup namespaces; no capabilities; no_new_privs',
     planFor: (service, { notifyDirectory, cgroup }) => {
       const request = {
         name: service.name,

@@ -65,6 +65,19 @@ export class Machine {
     }
   }
 
+  /** What isolates gateways, in words. */
+  get description(): string {
+    const { namespaces, users, filter } = this.capabilities;
+    if (namespaces.by === null) return `none: ${namespaces.reason}`;
+    const parts = [
+      'mount, pid, net (empty), ipc, uts and cgroup namespaces',
+      users.by === null ? "rouse's own user" : 'a user of its own',
+      'no capabilities; no_new_privs',
+      filter.by === null ? 'NO system-call filter' : 'system-call filter',
+    ];
+    return parts.join('; ');
+  }
+
   /** What a config asks for and can't be had here, one sentence each. */
   unenforcedOf(services: readonly Service[]): string[] {
     return services.flatMap((service) => findUnenforceable(service, this.capabilities));

@@ -3,7 +3,7 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
-import type { ReloadReport, StateEvent } from '../ipc/admin-api.js';
+import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { EgressDoors } from './egress-doors.js';
 import { EgressLink } from './egress-link.js';
@@ -11,6 +11,7 @@ import { GatewayLink } from './gateway-link.js';
 import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
+import { reportIsolation } from './isolation-report.js';
 import { ListenerSockets } from './listener-sockets.js';
 import { Machine } from './machine.js';
 import { OutputLog } from './output-log.js';
@@ -131,6 +132,13 @@ export class Supervisor {
 
   gatewayOf(listener: string): GatewaySettings | undefined {
     return this.#config.gateways.find(({ listeners }) => listeners.includes(listener));
+  }
+
+  reportIsolation(service: Service): IsolationRow[] {
+    const { isolation, capabilities } = this.machine;
+    const identity =
+      isolation.planFor && this.identities.resolve({ name: service.name, ...service.run });
+    return reportIsolation({ service, capabilities, identity });
   }
 
   onState(listener: (event: StateEvent) => void): () => void {

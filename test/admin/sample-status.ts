@@ -70,6 +70,7 @@ export function sampleStatus(): Status {
         restarts: 1,
       },
     ],
+    unenforced: [],
     supervisor: { pid: 4690, version: '0.1.0', uptimeMs: 3_723_000 },
   };
 }
@@ -83,7 +84,10 @@ export function sampleExplanation(): Explanation {
     leases: [
       { holder: 'gateway main', since: '2026-01-02T03:04:05.000Z', connections: 2, requests: 1 },
     ],
-    isolation: ['network: its own', 'user: 61184'],
+    isolation: [
+      { kind: 'address', what: 'loopback of its own', by: 'net namespace' },
+      { kind: 'identity', what: 'user 61184', by: 'no_new_privs' },
+    ],
     idle: { freezeAt: null, stopAt: '2026-01-02T03:14:05.000Z' },
     lastOutput: ['listening on 3000'],
     refusals: { backoff: 3 },

@@ -134,7 +134,10 @@ test('check names every error with its place, and says so when there is none', a
   });
   writeFileSync(file, 'listeners:\n  web: { address: "127.0.0.1:0", protocol: http }\n');
   const good = await runRouse(['check', '-c', file]);
-  expect(good).toMatchObject({ code: 0, stdout: `${file}: ok (0 services, 1 listener)\n` });
+  expect(good).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`${file}: ok (0 services, 1 listener)\n`),
+  });
 });
 
 test('schema prints a JSON Schema', async () => {

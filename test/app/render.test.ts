@@ -93,8 +93,9 @@ last wake
 last exit
   never
 isolation
-  network: its own
-  user: 61184
+  KIND      WHAT                 BY
+  address   loopback of its own  net namespace
+  identity  user 61184           no_new_privs
 refused
   3 × backoff
 last output
