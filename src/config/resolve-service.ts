@@ -153,9 +153,14 @@ function resolveIsolation(
   };
 }
 
-function checkEgress(name: string, { egress, isolation }: ServiceShape, context: LoadContext): void {
+function checkEgress(
+  name: string,
+  { egress, isolation }: ServiceShape,
+  context: LoadContext,
+): void {
   if (egress.length === 0 || isolation.network === 'private') return;
-  const message = "has no effect in the host's network; take it out, or set isolation.network: private";
+  const message =
+    "has no effect in the host's network; take it out, or set isolation.network: private";
   context.problem(['services', name, 'egress'], message);
 }
 

@@ -2,7 +2,7 @@ import type { Parsed, ProxyRequest } from './proxy-request.js';
 import { EGRESS_REFUSALS, type EgressRefusalCode } from './refusals.js';
 import { parseAuthority } from './target.js';
 
-export const HEAD_LIMIT_BYTES = 16 * 1024;
+const HEAD_LIMIT_BYTES = 16 * 1024;
 
 const HEAD_END = '\r\n\r\n';
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/1\.[01]$/;

@@ -12,7 +12,7 @@ import {
 } from './byte-classes.js';
 import { ByteStore } from './byte-store.js';
 import { checkTrailerName } from './field-names.js';
-import { FieldSection, type HttpRefusal } from './field-section.js';
+import { FieldSection, type HttpRefusal, type NameCheck } from './field-section.js';
 
 export interface ChunkedLimits {
   /** Bytes of extensions of one chunk, and of all chunks of a body. */
@@ -56,9 +56,9 @@ export class ChunkedScanner {
   #chunkExtensionBytes = 0;
   #extensionBytes = 0;
 
-  constructor(limits: ChunkedLimits) {
+  constructor(limits: ChunkedLimits, checkName: NameCheck = checkTrailerName) {
     this.#limits = limits;
-    this.#trailers = new FieldSection(limits.trailers, checkTrailerName);
+    this.#trailers = new FieldSection(limits.trailers, checkName);
   }
 
   reset(): void {

@@ -35,6 +35,15 @@ export class FieldSection {
     this.#checkName = checkName;
   }
 
+  /** The offsets, of which the first `offsetCount` are in use; valid until the next `reset`. */
+  get offsets(): Int32Array {
+    return this.#offsets;
+  }
+
+  get offsetCount(): number {
+    return this.#offsetCount;
+  }
+
   /** The offsets in use. Element by element: several times as fast as `slice` and `Array.from`. */
   copyOffsets(): number[] {
     const copy: number[] = [];

@@ -95,6 +95,17 @@ export class RequestFraming {
     return this.#state === 'start';
   }
 
+  /** What is still to come of a body whose length is known; 0 for other bodies. */
+  get bodyLeftBytes(): number {
+    return this.#state === 'length' ? this.#bodyLeftBytes : 0;
+  }
+
+  /** That many of `bodyLeftBytes` went another way (splice(2)). */
+  skipBody(bytes: number): void {
+    this.#bodyLeftBytes -= bytes;
+    if (this.#bodyLeftBytes === 0) this.#state = 'end';
+  }
+
   /** Takes the client's next bytes; the events refer to them, without copies. */
   push(chunk: Buffer): FramingEvent[] {
     const events: FramingEvent[] = [];

@@ -20,6 +20,8 @@ interface Queued {
 
 /** What may wait to be sent; beyond that the other side has stopped reading. */
 const QUEUE_LIMIT = 20_000;
+/** Descriptors that may wait: they count against this process's limit. */
+const QUEUE_LIMIT_FDS = 8192;
 /** Packets taken in one go, before other work of the thread gets its turn. */
 const BATCH = 64;
 
@@ -27,6 +29,8 @@ const BATCH = 64;
 export class Channel<In, Out> {
   readonly #watch: Watch;
   readonly #queue: Queued[] = [];
+  #queuedFds = 0;
+  #isFull = false;
   #isClosed = false;
 
   constructor(
@@ -52,40 +56,50 @@ export class Channel<In, Out> {
       return;
     }
     this.#queue.push({ packet: Buffer.from(JSON.stringify(message)), fds, closeAfter });
+    this.#queuedFds += fds.length;
     if (this.#queue.length === 1) this.#flush();
-    else if (this.#queue.length > QUEUE_LIMIT)
+    else if (this.#queue.length > QUEUE_LIMIT || this.#queuedFds > QUEUE_LIMIT_FDS) {
       this.#end(new RouseError('protocol', 'the other side of the control channel does not read'));
+    }
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#watch.close();
-    for (const { fds, closeAfter } of this.#queue.splice(0)) {
-      if (closeAfter) for (const fd of fds) closeFd(fd);
-    }
+    this.#dropQueue();
     closeFd(this.fd);
+  }
+
+  #dropQueue(): void {
+    while (this.#queue.length > 0) this.#dropFirst();
+  }
+
+  /** Sent, or never to be: what was only for sending is closed. */
+  #dropFirst(): void {
+    const first = this.#queue.shift();
+    if (!first) return;
+    this.#queuedFds -= first.fds.length;
+    if (first.closeAfter) for (const fd of first.fds) closeFd(fd);
   }
 
   #flush(): void {
     try {
       for (let next = this.#queue[0]; next; next = this.#queue[0]) {
-        if (!sendPacket(this.fd, next.packet, next.fds)) {
-          this.#watch.want({ read: true, write: true });
-          return;
-        }
-        if (next.closeAfter) for (const fd of next.fds) closeFd(fd);
-        this.#queue.shift();
+        if (!sendPacket(this.fd, next.packet, next.fds)) return this.#awaitRoom(true);
+        this.#dropFirst();
       }
-      this.#watch.want({ read: true });
     } catch (error) {
       // The other side's end is seen by reading, after what it still sent.
-      for (const { fds, closeAfter } of this.#queue.splice(0)) {
-        if (closeAfter) for (const fd of fds) closeFd(fd);
-      }
+      this.#dropQueue();
       if (error instanceof RangeError) throw error;
-      this.#watch.want({ read: true });
     }
+    this.#awaitRoom(false);
+  }
+
+  #awaitRoom(isFull: boolean): void {
+    if (isFull !== this.#isFull) this.#watch.want({ read: true, write: isFull });
+    this.#isFull = isFull;
   }
 
   #receive(): void {

@@ -21,45 +21,48 @@ const NO_DOOR: EgressDoor = { address: null, close() {} };
 /** Gives services their way out: a proxy on the loopback of each VPS, where the egress process accepts. */
 export class EgressDoors {
   constructor(
-    private readonly link: EgressLink,
+    /** null: services aren't isolated, and have every way out anyway. */
+    private readonly link: EgressLink | null,
     private readonly log: Logger,
   ) {}
 
   /** The rules of all services, from now on. Rejects where the process is needed and can't be started. */
   async configure({ services, log }: Pick<Config, 'services' | 'log'>): Promise<void> {
+    const { link } = this;
     for (const { name, egress } of services) {
-      if (egress.length > 0) this.link.setRules(name, egress, log.access);
-      else this.link.forget(name);
+      if (egress.length > 0) link?.setRules(name, egress, log.access);
+      else link?.forget(name);
     }
-    if (services.some(({ egress }) => egress.length > 0)) await this.link.start();
-    else await this.link.stop();
+    if (services.some(({ egress }) => egress.length > 0)) await link?.start();
+    else await link?.stop();
   }
 
   /** The service was taken out of the config. */
   forget(service: string): void {
-    this.link.forget(service);
+    this.link?.forget(service);
   }
 
   open(service: Service, { networkFd }: Pick<Vps, 'networkFd'>): EgressDoor {
     if (service.egress.length === 0) return NO_DOOR;
-    if (networkFd === null) {
+    const { link } = this;
+    if (networkFd === null || link === null) {
       const message = 'egress needs a private network: it has no effect here';
       this.log.warn({ service: service.name }, message);
       return NO_DOOR;
     }
     const fd = listenIn(networkFd, ANY_PORT, BACKLOG);
     const bound = localAddress(fd);
-    const id = this.link.listen(service.name, fd);
+    const id = link.listen(service.name, fd);
     return {
       address: bound?.kind === 'inet' ? `${bound.host}:${bound.port}` : null,
       close: () => {
-        this.link.unlisten(id);
+        link.unlisten(id);
         closeFd(fd);
       },
     };
   }
 
   async close(): Promise<void> {
-    await this.link.stop();
+    await this.link?.stop();
   }
 }

@@ -15,6 +15,7 @@ import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './instance.js';
 import type { Launchers } from './launchers.js';
+import type { ResolverFiles } from './resolver-files.js';
 import type { Vps } from './vps.js';
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
@@ -27,6 +28,8 @@ type EgressProgram = Pick<LaunchRequest, 'executable' | 'arguments' | 'environme
 export interface EgressLinkSettings {
   readonly launcher: Pick<Launchers, 'launch'>;
   readonly buildVps: () => Promise<Vps>;
+  /** Open as long as the process is wanted. */
+  readonly resolver: Pick<ResolverFiles, 'open' | 'close'>;
   readonly program: () => EgressProgram;
   readonly log: Logger;
 }
@@ -64,6 +67,7 @@ export class EgressLink {
   async start(): Promise<void> {
     if (this.#isWanted) return;
     this.#isWanted = true;
+    this.settings.resolver.open();
     await this.#start();
   }
 
@@ -188,9 +192,11 @@ export class EgressLink {
     if (this.#restart) clearTimeout(this.#restart);
     await this.#starting?.catch(() => {});
     const life = this.#life;
-    if (!life) return;
-    life.child.signal(SIGKILL);
-    await life.child.exited;
-    await life.vps.dispose();
+    if (life) {
+      life.child.signal(SIGKILL);
+      await life.child.exited;
+      await life.vps.dispose();
+    }
+    this.settings.resolver.close();
   }
 }

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type HostFiles, isWithin } from './host-files.js';
-import { bindMounts, mountArguments, orderMounts } from './mounts.js';
-import { holderArguments, RESOLVER_DIRECTORIES } from './vps-plan.js';
+import { bindMounts, type Mount, mountArguments, orderMounts } from './mounts.js';
+import { RESOLVER_FILE_NAMES } from './resolver-files.js';
+import { holderArguments } from './vps-plan.js';
 
 export interface GatewayVpsRequest {
   readonly hostname: string;
-  /** `host`: with what it takes to resolve names. */
-  readonly network: 'none' | 'host';
+  /** The host's, with what it takes to resolve names there: see `ResolverFiles`. */
+  readonly network: 'none' | { readonly resolverDirectory: string };
   /** See {@link findGatewayPaths}. */
   readonly readable: readonly string[];
   readonly command: readonly string[];
@@ -15,11 +16,7 @@ export interface GatewayVpsRequest {
 
 const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'];
 
-/** How names are resolved: getaddrinfo(3), resolv.conf(5), and where the latter often points to. */
-const RESOLVER_FILES = [
-  ...['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf', '/etc/host.conf', '/etc/gai.conf'],
-  ...RESOLVER_DIRECTORIES,
-];
+const RESOLVER_DIRECTORY = '/run/resolver';
 
 /** Where programs and libraries are looked for outside /usr; symlinks into it on merged systems. */
 const SYSTEM_FOLDERS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -40,11 +37,11 @@ export function gatewayVpsArguments(request: GatewayVpsRequest, host: HostFiles)
     '/etc/ssl/openssl.cnf',
     '/etc/localtime',
   ];
-  const resolver = request.network === 'host' ? RESOLVER_FILES : [];
-  const paths = [...system, ...resolver, ...request.readable].filter(host.exists);
+  const paths = [...system, ...request.readable].filter(host.exists);
   const mounts = orderMounts([
     { kind: 'tmpfs', path: '/', mode: 0o755, sealed: false, where: 'always' },
     ...paths.flatMap((path) => bindMounts('ro', path, 'hidden', host)),
+    ...(request.network === 'none' ? [] : resolverMounts(request.network.resolverDirectory)),
   ]);
   return [
     ...NAMESPACES,
@@ -54,6 +51,15 @@ export function gatewayVpsArguments(request: GatewayVpsRequest, host: HostFiles)
     ...['--proc', '/proc', '--dev', '/dev', '--remount-ro', '/dev', '--remount-ro', '/'],
     ...holderArguments(request.command),
   ];
+}
+
+/** The directory is mounted, and the files are symlinks into it, so that it can get new ones. */
+function resolverMounts(source: string): Mount[] {
+  const links = RESOLVER_FILE_NAMES.map((name): Mount => {
+    const target = `${RESOLVER_DIRECTORY}/${name}`;
+    return { kind: 'symlink', path: `/etc/${name}`, target, where: 'always' };
+  });
+  return [{ kind: 'ro', source, path: RESOLVER_DIRECTORY, where: 'always' }, ...links];
 }
 
 /**

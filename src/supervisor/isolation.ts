@@ -34,7 +34,7 @@ export interface Isolation {
   readonly whyNot: string | null;
   readonly buildGatewayVps: (name: string, cpus: readonly number[]) => Promise<Vps>;
   /** As a gateway's, but in the host's network. */
-  readonly buildEgressVps: () => Promise<Vps>;
+  readonly buildEgressVps: (resolverDirectory: string) => Promise<Vps>;
 }
 
 /**
@@ -142,12 +142,12 @@ function heldIsolation({
         network: 'private',
         cgroup: gatewayCgroup(cgroups, name, cpus),
       }),
-    buildEgressVps: () =>
+    buildEgressVps: (resolverDirectory) =>
       HeldVps.build({
         name: 'egress',
         bubblewrap,
         arguments: gatewayVpsArguments(
-          { hostname: 'egress', network: 'host', readable, command },
+          { hostname: 'egress', network: { resolverDirectory }, readable, command },
           hostFiles,
         ),
         network: 'host',

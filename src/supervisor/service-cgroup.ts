@@ -144,7 +144,8 @@ export class ServiceCgroup {
         .trimEnd()
         .split('\n')
         .find((line) => line.startsWith('0::'));
-      return path?.endsWith(this.#suffix) ?? true;
+      // What ended before it was brought in stays outside until it is reaped.
+      return (path?.endsWith(this.#suffix) ?? true) || !isAliveAt(procDirectory);
     } catch {
       return true;
     }
@@ -162,8 +163,12 @@ export class ServiceCgroup {
 }
 
 function isAlive(pid: number): boolean {
+  return isAliveAt(`/proc/${pid}`);
+}
+
+function isAliveAt(procDirectory: string): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const stat = readFileSync(`${procDirectory}/stat`, 'utf8');
     return !'ZX'.includes(stat[stat.lastIndexOf(')') + 2] ?? 'X');
   } catch {
     return false;

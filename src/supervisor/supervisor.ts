@@ -5,8 +5,8 @@ import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
-import { EgressDoors } from './egress-doors.js';
-import { EgressLink } from './egress-link.js';
+import { createEgress } from './create-egress.js';
+import type { EgressDoors } from './egress-doors.js';
 import { GatewayLink } from './gateway-link.js';
 import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
@@ -42,8 +42,6 @@ export interface SupervisorSettings {
 
 /** The start of a gateway, and the change of one's listeners, are waited for that long. */
 const READY_TIMEOUT_MS = 30_000;
-/** Each look-up of a name holds one while name servers don't answer. */
-const EGRESS_LOOKUP_THREADS = 64;
 
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
@@ -83,7 +81,11 @@ export class Supervisor {
       },
       log,
     );
-    this.#egress = new EgressDoors(this.#createEgressLink(), log);
+    this.#egress = createEgress({
+      ...{ runtimeDir, machine, identities, log },
+      program: settings.egressProgram,
+      environment: settings.gatewayEnvironment,
+    });
     this.#store = new VpsStore({
       runtimeDir,
       planFor: machine.isolation.planFor,
@@ -151,7 +153,7 @@ export class Supervisor {
     this.#resolveIdentities(config.services);
     for (const service of config.services) this.#addDriver(service);
     await this.#bindListeners(config);
-    await this.#configureEgress(config);
+    await this.#egress.configure(config);
     await Promise.all(config.gateways.map((gateway) => this.#openGateway(config, gateway)));
     await this.#untilGatewaysReady();
     this.#certificates.watch(config);
@@ -242,32 +244,6 @@ export class Supervisor {
       throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
   }
 
-  #createEgressLink(): EgressLink {
-    const { egressProgram, gatewayEnvironment, log } = this.settings;
-    const environment = {
-      ...gatewayEnvironment,
-      UV_THREADPOOL_SIZE: String(EGRESS_LOOKUP_THREADS),
-    };
-    return new EgressLink({
-      launcher: this.machine.launchers,
-      buildVps: () => this.machine.isolation.buildEgressVps(),
-      program: () => ({
-        executable: process.execPath,
-        arguments: [process.execPath, egressProgram],
-        environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-        identity: switchable(
-          this.identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] }),
-        ),
-      }),
-      log,
-    });
-  }
-
-  /** Without isolation services have every way out anyway. */
-  async #configureEgress(config: Config): Promise<void> {
-    if (this.machine.isolation.planFor) await this.#egress.configure(config);
-  }
-
   #resolveIdentities(services: readonly Service[]): void {
     this.identities.resolveAll(services.map((service) => ({ name: service.name, ...service.run })));
   }
@@ -297,7 +273,7 @@ export class Supervisor {
     this.#generation += 1;
     this.#startQueue.resize(config.startParallel);
     // What fails is said in the log, and tried again.
-    await this.#configureEgress(config).catch(() => {});
+    await this.#egress.configure(config).catch(() => {});
     await this.#changeServices(config);
     await this.#changeGateways(old, config);
     await this.#untilGatewaysReady();

@@ -130,8 +130,8 @@ export class VpsStore {
     const removeDirectory = () => {
       if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
     };
+    const cgroup = createCgroup(cgroups, `service-${service.name}`);
     try {
-      const cgroup = createCgroup(cgroups, `service-${service.name}`);
       if (cgroup) this.settings.limit(service, cgroup);
       const vps = planFor
         ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup }))
@@ -147,6 +147,7 @@ export class VpsStore {
       return { vps, notifyDirectory, egressAddress: door.address, release };
     } catch (error) {
       removeDirectory();
+      void cgroup?.remove();
       throw error instanceof RouseError ? error : new RouseError('isolation', messageOf(error));
     }
   }

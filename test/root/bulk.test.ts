@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -7,7 +8,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hashBulkBytes, makeBulkBytes } from '../fixtures/bulk-bytes.js';
+import { makeBulkBytes } from '../fixtures/bulk-bytes.js';
 import { type CertificateFiles, makeCertificate } from '../support/certificates.js';
 import { readStatusField } from '../support/processes.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
@@ -15,9 +16,18 @@ import { expectBulkBytes } from './bulk-check.js';
 import { listenersOf, RunningRouse, serviceOf, titled, whyNoIsolation } from './root-support.js';
 
 const MEBIBYTES = 1024;
-const GROWTH_LIMIT_KIB = 64 * 1024;
+/** Measured: up to 38 MiB for the first transfer of a fresh gateway, less for each later one. */
+const GROWTH_LIMIT_KIB = 96 * 1024;
 const TIMEOUT_MS = 180_000;
 const NAME = 'bulk.test';
+
+/** The bytes, put into the hash on their way. */
+function* hashed(blocks: Iterable<Buffer>, hash: Hash): Iterable<Buffer> {
+  for (const block of blocks) {
+    hash.update(block);
+    yield block;
+  }
+}
 
 describe.skipIf(whyNoIsolation !== null)(titled('1 GiB for a slow reader'), () => {
   const directory = makeTemporaryDirectory();
@@ -29,7 +39,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('1 GiB for a slow reader'), () =
     certificate = await makeCertificate(directory.path, [NAME]);
     ca = readFileSync(certificate.cert);
     const { cert, key } = certificate;
-    const server = (args: (string | number)[], settings: object) =>
+    const server = (args: (string | number)[], settings: Record<string, unknown>) =>
       serviceOf(['bulk-server.js', 3000, ...args], settings);
     running = await RunningRouse.start({
       listeners: {
@@ -60,7 +70,6 @@ describe.skipIf(whyNoIsolation !== null)(titled('1 GiB for a slow reader'), () =
     const before = Number.parseInt(readStatusField(pid, 'VmHWM'), 10);
     await transfer();
     const grownKib = Number.parseInt(readStatusField(pid, 'VmHWM'), 10) - before;
-    console.log(expect.getState().currentTestName, grownKib, before);
     expect(grownKib).toBeLessThan(GROWTH_LIMIT_KIB);
   }
 
@@ -113,11 +122,11 @@ describe.skipIf(whyNoIsolation !== null)(titled('1 GiB for a slow reader'), () =
       };
       const request = http.request(options);
       const answered = once(request, 'response');
-      await pipeline(Readable.from(makeBulkBytes(MEBIBYTES)), request);
+      const hash = createHash('sha256');
+      await pipeline(Readable.from(hashed(makeBulkBytes(MEBIBYTES), hash)), request);
       const [response] = (await answered) as [http.IncomingMessage];
-      expect(Buffer.concat(await response.toArray()).toString()).toBe(
-        `${hashBulkBytes(MEBIBYTES)}\n`,
-      );
+      const answer = Buffer.concat(await response.toArray()).toString();
+      expect(answer).toBe(`${hash.digest('hex')}\n`);
     });
   });
 });

@@ -76,7 +76,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('reach'), () => {
     await running.rouse.reload({
       enforce: 'required',
       ...CONFIG,
-      services: { ...services, extra: services.stranger },
+      services: { ...services, web: helloService('web') },
     });
     expect(await askThrough(running, 'front')).toBe('awake at last\n');
   });

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 export function shellService(listener: string, settings: object = {}) {
   return {
     routes: [{ listener }],
-    run: { command: ['sh', '-c', 'read -r line; eval "$line" 2>&1'] },
+    run: { command: ['sh', '-c', 'read -r line; eval "$line" 2>&1; exit 0'] },
     upstream: 'stdio',
     ...settings,
   };

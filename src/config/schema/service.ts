@@ -209,7 +209,7 @@ export const service = z.strictObject({
   egress: key(
     z.array(egressRule).default([]),
     'at once',
-    'What it may connect to outside, through the HTTP and SOCKS proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name: `api.example.com:443`, `*.example.com:443`, `10.0.0.0/8:*`, `[2001:db8::/32]:8000-8080`. Names allow targets by name, blocks targets by address. Loopback, link-local and the host\'s own addresses are never reached by name, and by address only where a block lies within them. The first rule takes effect at the next start.',
+    "What it may connect to outside, through the HTTP and SOCKS proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name: `api.example.com:443`, `*.example.com:443`, `10.0.0.0/8:*`, `[2001:db8::/32]:8000-8080`. Names allow targets by name, blocks targets by address. Loopback, link-local and the host's own addresses are never reached by name, and by address only where a block lies within them. The first rule takes effect at the next start.",
     'nothing',
   ),
   ready: key(

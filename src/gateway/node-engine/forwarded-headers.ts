@@ -1,41 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { describeForwarding, dropForwarding } from '../forwarded.js';
 import { removeHopByHop } from '../hop-by-hop.js';
-import type { HeaderField, RequestHead } from '../request-head.js';
+import type { HeaderField } from '../request-head.js';
+import type { RequestOrigin } from '../upstream-headers.js';
 import type { Connection } from './context.js';
 
-/** An upgrade to HTTP/2 would take the connection away from routing request by request. */
-const REFUSED_PROTOCOLS = /^h2c?$/;
-
-/** Whether the client asks for another protocol that a service may accept. */
-export function offersUpgrade({ upgrade }: RequestHead): boolean {
-  return upgrade !== null && !upgrade.some((protocol) => REFUSED_PROTOCOLS.test(protocol));
-}
-
-/** A request's headers for the upstream, framing included. */
-export function headersForUpstream(head: RequestHead, client: Connection): HeaderField[] {
-  const { authority, framing, minorVersion } = head;
-  const { listener, source, destination } = client;
-  const forwarding = describeForwarding({
-    headers: head.headers,
+/** What the upstream is told about the client. */
+export function originOf({ listener, source, destination }: Connection): RequestOrigin {
+  return {
+    protocol: listener.protocol === 'https' ? 'https' : 'http',
     peerIp: source.address?.ip ?? null,
     isTrusted: listener.isTrusted,
-    protocol: listener.protocol === 'https' ? 'https' : 'http',
-    authority,
     destination: destination.address,
-  });
-  const kept = dropForwarding(
-    removeHopByHop(head.headers, { keepUpgrade: offersUpgrade(head) }),
-    forwarding.isPeerTrusted,
-  ).filter(({ name }) => {
-    const lower = name.toLowerCase();
-    if (lower === 'expect') return minorVersion === 1;
-    return lower === 'trailer' ? framing.kind === 'chunked' : lower !== 'host';
-  });
-  const host = authority ?? (destination.address === null ? 'localhost' : destination.text);
-  const fields = [{ name: 'Host', value: host }, ...kept, ...forwarding.fields];
-  if (framing.kind === 'chunked') fields.push({ name: 'Transfer-Encoding', value: 'chunked' });
-  return fields;
+    destinationText: destination.text,
+  };
 }
 
 /** A response's headers for the client, without framing. */

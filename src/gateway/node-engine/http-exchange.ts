@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Refusal } from '../../ipc/refusals.js';
 import type { RouteMatch } from '../engine.js';
 import type { HttpRefusal } from '../field-section.js';
+import { answerToFraming, answerToRefusal, codeOfFraming } from '../refusal-answer.js';
 import type { RequestHead } from '../request-head.js';
 import { type Connection, type EngineContext, noteRefusal } from './context.js';
-import { answerFramingRefusal, answerRefusal, codeOfFraming } from './http-answer.js';
+import { answer } from './http-answer.js';
 import type { HttpConnection } from './http-connection.js';
 
 /** nginx's way to say in a log that the client left before the answer. */
@@ -67,7 +68,7 @@ export class HttpExchange implements ExchangeParts {
     const service = this.match?.service ?? null;
     noteRefusal(this.context, this.client, refusal.code, service, refusal.detail);
     if (this.response.headersSent) this.breakOff();
-    else answerRefusal(this.response, refusal, this.mustClose);
+    else answer(this.response, answerToRefusal(refusal), this.mustClose);
     this.abort.abort();
   }
 
@@ -78,7 +79,7 @@ export class HttpExchange implements ExchangeParts {
     const service = this.match?.service ?? null;
     noteRefusal(this.context, this.client, codeOfFraming(refusal), service, refusal.reason);
     if (this.response.headersSent) this.breakOff();
-    else answerFramingRefusal(this.response, refusal);
+    else answer(this.response, answerToFraming(refusal), true);
     this.abort.abort();
   }
 

@@ -2,8 +2,8 @@ import http from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal, type RefusalCode } from '../../ipc/refusals.js';
 import type { HttpRefusal } from '../field-section.js';
+import { answerToFraming, codeOfFraming, ownAnswerBytes } from '../refusal-answer.js';
 import { type Connection, type EngineContext, noteRefusal } from './context.js';
-import { codeOfFraming, framingRefusalBytes } from './http-answer.js';
 import { HttpConnection } from './http-connection.js';
 import { HttpExchange } from './http-exchange.js';
 import { HttpRelay } from './http-relay.js';
@@ -107,6 +107,6 @@ export class HttpFront {
     }
     noteRefusal(this.context, state.client, codeOfFraming(refusal), null, refusal.reason);
     // A request that was answered before it had all come gets no second answer.
-    connection.close(connection.head === null ? framingRefusalBytes(refusal) : undefined);
+    connection.close(connection.head === null ? ownAnswerBytes(answerToFraming(refusal), 'close') : undefined);
   }
 }

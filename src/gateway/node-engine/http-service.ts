@@ -1,6 +1,7 @@
 import { Refusal } from '../../ipc/refusals.js';
+import { httpsLocation, redirectTo } from '../refusal-answer.js';
 import { demandOf, refusalOf } from './context.js';
-import { answerRedirect } from './http-answer.js';
+import { answer } from './http-answer.js';
 import type { HttpExchange } from './http-exchange.js';
 import type { HttpRelay } from './http-relay.js';
 
@@ -25,14 +26,8 @@ export async function serveRequest(exchange: HttpExchange, relay: HttpRelay): Pr
   }
 }
 
-/** To the default port: on which one https is offered outside, nobody here knows. */
 function redirect(exchange: HttpExchange): void {
   const { head, response } = exchange;
-  if (head.host === null) {
-    exchange.refuse(new Refusal('bad-request', null, 'no host'));
-    return;
-  }
-  const host = head.host.includes(':') ? `[${head.host}]` : head.host;
-  const path = head.path === '*' ? '/' : head.path;
-  answerRedirect(response, `https://${host}${path}`, exchange.mustClose);
+  if (head.host === null) exchange.refuse(new Refusal('bad-request', null, 'no host'));
+  else answer(response, redirectTo(httpsLocation(head.host, head.path)), exchange.mustClose);
 }

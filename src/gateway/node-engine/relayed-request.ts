@@ -4,8 +4,9 @@ import type httpProxy from 'http-proxy';
 import { messageOf } from '../../base/errors.js';
 import { Refusal } from '../../ipc/refusals.js';
 import type { RouteMatch, Use } from '../engine.js';
+import { headersForUpstream, offersUpgrade } from '../upstream-headers.js';
 import { refusalOf } from './context.js';
-import { headersForUpstream, offersUpgrade, trailersOf } from './forwarded-headers.js';
+import { originOf, trailersOf } from './forwarded-headers.js';
 import type { HttpExchange } from './http-exchange.js';
 import { relayInformation, relayResponse } from './relayed-response.js';
 import { relayUpgraded } from './upgrade.js';
@@ -82,7 +83,7 @@ export class RelayedRequest {
     this.#current = upstreamRequest;
     upstreamRequest.path = head.path;
     upstreamRequest.removeHeader('host');
-    for (const { name, values } of groupByName(headersForUpstream(head, client))) {
+    for (const { name, values } of groupByName(headersForUpstream(head, originOf(client)))) {
       upstreamRequest.setHeader(name, values.length === 1 ? (values[0] ?? '') : values);
     }
     if (head.framing.kind === 'none') upstreamRequest.useChunkedEncodingByDefault = false;

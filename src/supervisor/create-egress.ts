@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import type { Logger } from '../base/log.js';
+import { EgressDoors } from './egress-doors.js';
+import { EgressLink } from './egress-link.js';
+import type { Identities } from './identities.js';
+import { switchable } from './instance-factory.js';
+import type { Machine } from './machine.js';
+import { ResolverFiles } from './resolver-files.js';
+
+/** Each look-up of a name holds one while name servers don't answer. */
+const LOOKUP_THREADS = 64;
+
+export interface CreateEgressSettings {
+  readonly runtimeDir: string;
+  /** The egress process's program, a file of the package. */
+  readonly program: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  readonly identities: Identities;
+  readonly log: Logger;
+}
+
+/** Services' ways out, with the process behind them, which isn't started yet. */
+export function createEgress(settings: CreateEgressSettings): EgressDoors {
+  const { identities, log, machine, program, runtimeDir } = settings;
+  const environment = { ...settings.environment, UV_THREADPOOL_SIZE: String(LOOKUP_THREADS) };
+  const resolver = new ResolverFiles({ directory: join(runtimeDir, 'resolver') });
+  const link = new EgressLink({
+    launcher: machine.launchers,
+    resolver,
+    buildVps: () => machine.isolation.buildEgressVps(resolver.directory),
+    program: () => ({
+      executable: process.execPath,
+      arguments: [process.execPath, program],
+      environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      identity: switchable(
+        identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] }),
+      ),
+    }),
+    log,
+  });
+  return new EgressDoors(machine.isolation.planFor === null ? null : link, log);
+}
