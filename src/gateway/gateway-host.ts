@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Logger } from '../base/log.js';
 import type { GatewayConfig, GatewayService } from '../ipc/gateway-config.js';
 import type { DialPlan, ListenerCounters, ServiceCounters } from '../ipc/messages.js';
@@ -13,28 +12,14 @@ import type {
   EngineHost,
   RefusalEntry,
   RouteTable,
-  UpstreamSocket,
   Use,
 } from './engine.js';
+import { type Desk, LeasedUse } from './leased-use.js';
 import { buildRouteTable } from './route-table.js';
 import { ServiceGate } from './service-gate.js';
 import { ServiceLease } from './service-lease.js';
 import type { SupervisorLink } from './supervisor-link.js';
 import { UpstreamSockets } from './upstream-sockets.js';
-
-interface Desk {
-  readonly gate: ServiceGate;
-  readonly lease: ServiceLease;
-  /** Of the incarnation that the lease is for. */
-  sockets: UpstreamSockets | null;
-  /** The demand that is told to the supervisor when the lease is asked for. */
-  latest: Demand | null;
-  handingOver: number;
-  requestsInFlight: number;
-  requestsTotal: number;
-  /** Of the gate, when the counters were taken last. */
-  reportedChanges: number;
-}
 
 interface Door {
   isAllowed: (ip: string) => boolean;
@@ -315,72 +300,6 @@ export class GatewayHost implements EngineHost {
 
   listenerCounters(): ListenerCounters[] {
     return [...this.#doors].map(([name, { accepted, refused }]) => ({ name, accepted, refused }));
-  }
-}
-
-class LeasedUse implements Use {
-  readonly service: string;
-  #state: 'active' | 'quiet' | 'ended' = 'active';
-
-  constructor(
-    private readonly desk: Desk,
-    private readonly demand: Demand,
-    readonly instance: number,
-    private readonly leave: () => void,
-    private readonly hold: (demand: Demand) => Promise<{ instance: number }>,
-  ) {
-    this.service = demand.service;
-  }
-
-  async dial(): Promise<Socket> {
-    const { sockets, lease } = this.desk;
-    if (!sockets || lease.grant?.instance !== this.instance) throw this.#gone();
-    return sockets.dial(this.demand);
-  }
-
-  takeSocket(): UpstreamSocket | null {
-    return this.#isCurrent ? (this.desk.sockets?.take(this.demand) ?? null) : null;
-  }
-
-  async awaitSocket(): Promise<UpstreamSocket> {
-    const { sockets } = this.desk;
-    if (!sockets || !this.#isCurrent) throw this.#gone();
-    return sockets.awaitSocket(this.demand);
-  }
-
-  get #isCurrent(): boolean {
-    return this.desk.lease.grant?.instance === this.instance;
-  }
-
-  setQuiet(): void {
-    if (this.#state !== 'active') return;
-    this.#state = 'quiet';
-    this.desk.lease.leave(this.instance);
-  }
-
-  async resume(): Promise<void> {
-    if (this.#state !== 'quiet') return;
-    this.#state = 'active';
-    const grant = this.desk.lease.tryUse() ?? (await this.hold(this.demand));
-    // It may have ended, or have been made quiet again, while it waited.
-    if (this.#state === 'active' && grant.instance === this.instance) return;
-    this.desk.lease.leave(grant.instance);
-    if (this.#state === 'active') {
-      this.#state = 'quiet';
-      throw this.#gone();
-    }
-  }
-
-  end(): void {
-    if (this.#state === 'ended') return;
-    const wasActive = this.#state === 'active';
-    this.#state = 'ended';
-    if (wasActive) this.desk.lease.leave(this.instance);
-    this.leave();
-  }
-
-  #gone(): Refusal {
-    return this.desk.gate.refuse('upstream-failed', null, 'the instance is gone');
   }
 }
 

@@ -95,7 +95,7 @@ export class Instance {
   #watchCgroup(): (() => void)[] {
     const { cgroup } = this.#vps;
     if (!cgroup) return [];
-    const empty = cgroup.onEmpty(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
+    const empty = cgroup.onEmpty(() => this.#checkGoneUnlessIdle());
     if (this.service.resources.memoryBytes === null) return [empty];
     return [empty, cgroup.onOutOfMemory(() => this.#onOutOfMemory())];
   }
@@ -316,6 +316,11 @@ export class Instance {
   #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
     this.#processes.delete(child);
     if (child === this.#first || this.isStdio) this.#lastExit = this.#explained(exit);
+    this.#checkGoneUnlessIdle();
+  }
+
+  /** `stdio`: between two connections there is no process, and that is no end. */
+  #checkGoneUnlessIdle(): void {
     if (!this.isStdio || this.#isEnding) this.#checkGone(DAEMON_CHECK_FIRST_MS);
   }
 

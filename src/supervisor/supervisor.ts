@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
+import { keepUnchanged, sameListener, sameProcess } from './config-changes.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
@@ -389,38 +390,4 @@ export class Supervisor {
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
     await this.machine.close();
   }
-}
-
-/** Unchanged services keep their object: what was made for it stays of use. */
-function keepUnchanged(old: Config, config: Config): Config {
-  const before = new Map(old.services.map((service) => [service.name, service]));
-  const services = config.services.map((service) => {
-    const known = before.get(service.name);
-    return known && sameSettings(known, service) ? known : service;
-  });
-  return { ...config, services };
-}
-
-function sameSettings(a: object, b: object): boolean {
-  return withoutPositions(a) === withoutPositions(b);
-}
-
-function withoutPositions(value: object): string {
-  return JSON.stringify(value, (key, part) => (key === 'position' ? undefined : part));
-}
-
-function sameListener(old: Config, config: Config, name: string): boolean {
-  const find = ({ listeners }: Config) => listeners.find((listener) => listener.name === name);
-  const [before, after] = [find(old), find(config)];
-  if (!before || !after || before.protocol !== after.protocol) return false;
-  return JSON.stringify(before.addresses) === JSON.stringify(after.addresses);
-}
-
-function sameProcess(a: GatewaySettings, b: GatewaySettings): boolean {
-  return (
-    a.name === b.name &&
-    a.engine === b.engine &&
-    a.threads === b.threads &&
-    String(a.cpus) === String(b.cpus)
-  );
 }

@@ -12,8 +12,8 @@ import {
 export const PEER_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 const INPUT_BYTES = 64 * 1024;
-/** A head, what it carries of a body, and the framing around that. */
-const OUTPUT_BYTES = 192 * 1024;
+/** A head with all that forwarding adds to it; or a head, what came with it of a body, and framing. */
+const OUTPUT_BYTES = 384 * 1024;
 
 /** One for all connections of a thread: what is read lies here until the next `receive`. */
 export const input = new TransferBuffer(INPUT_BYTES);
@@ -82,8 +82,8 @@ export class Peer {
 
   /** As `send`, from anywhere. */
   sendBytes(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length && !this.isBroken; at += OUTPUT_BYTES) {
-      const length = bytes.copy(output.bytes, 0, at);
+    for (let at = 0; at < bytes.length && !this.isBroken; at += INPUT_BYTES) {
+      const length = bytes.copy(output.bytes, 0, at, at + INPUT_BYTES);
       this.send(output, 0, length);
     }
   }
@@ -94,7 +94,7 @@ export class Peer {
     if (bytes === null) return !this.isBroken;
     let at = 0;
     while (at < bytes.length && this.isWritable && !this.isBroken) {
-      const length = bytes.copy(output.bytes, 0, at);
+      const length = bytes.copy(output.bytes, 0, at, at + INPUT_BYTES);
       at += this.#sendNow(output, 0, length);
     }
     this.pending = at === bytes.length || this.isBroken ? null : bytes.subarray(at);

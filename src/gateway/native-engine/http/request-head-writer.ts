@@ -13,8 +13,8 @@ const UNCOMMON = 2;
 const MAX_REMEMBERED = 4096;
 
 /**
- * Writes a request's head for the upstream into `output`, and returns its length; the `rawBytes` of
- * `head` must still be there. What few requests have is left to the code that both engines share.
+ * Writes a request's head for the upstream into `output`, and returns its length, -1 where it is too
+ * large; the `rawBytes` of `head` must still be there. What few requests have is left to the code that both engines share.
  */
 export function writeRequestHead(head: RequestHead, origin: RequestOrigin): number {
   const isCommon = head.upgrade === null && markFields(head);
@@ -46,8 +46,7 @@ function writeAny(head: RequestHead, origin: RequestOrigin): number {
   for (const { name, value } of headersForUpstream(head, origin)) lines.push(`${name}: ${value}`);
   lines.push('', '');
   const text = lines.join('\r\n');
-  if (text.length > output.bytes.length) throw new Error('request head too large to send on');
-  return output.bytes.write(text, 0, 'latin1');
+  return text.length > output.bytes.length ? -1 : output.bytes.write(text, 0, 'latin1');
 }
 
 /** What an upstream is told of a client that isn't a trusted proxy depends on little: it is remembered. */
