@@ -44,6 +44,18 @@ export class AdminClient implements AdminApi {
     return this.#call('POST', `${pathOf(service)}/restart`);
   }
 
+  hold(service: string, { forMs }: { forMs: number | null }): Promise<ServiceStatus> {
+    return this.#call('POST', `${pathOf(service)}/hold${forMs === null ? '' : `?ms=${forMs}`}`);
+  }
+
+  release(service: string): Promise<ServiceStatus> {
+    return this.#call('POST', `${pathOf(service)}/release`);
+  }
+
+  set(service: string, limits: Readonly<Record<string, string>>): Promise<ServiceStatus> {
+    return this.#call('POST', `${pathOf(service)}/set?${new URLSearchParams(limits)}`);
+  }
+
   explain(service: string): Promise<Explanation> {
     return this.#call('GET', `${pathOf(service)}/explain`);
   }

@@ -63,6 +63,21 @@ const ROUTES: Readonly<Record<string, readonly [Method, CallFactory]>> = {
     },
   ],
   '/v1/services/NAME/freeze': ['POST', (name) => change('freeze', name, (api) => api.freeze(name))],
+  '/v1/services/NAME/hold': [
+    'POST',
+    (name, query) => {
+      const forMs = readDuration(query, 'ms');
+      return change('hold', name, (api) => api.hold(name, { forMs }));
+    },
+  ],
+  '/v1/services/NAME/release': [
+    'POST',
+    (name) => change('release', name, (api) => api.release(name)),
+  ],
+  '/v1/services/NAME/set': [
+    'POST',
+    (name, query) => change('set', name, (api) => api.set(name, Object.fromEntries(query))),
+  ],
   '/v1/services/NAME/restart': [
     'POST',
     (name) => change('restart', name, (api) => api.restart(name)),
@@ -138,6 +153,13 @@ function readLines(query: URLSearchParams): number {
     throw new RouseError('usage', `lines: ${text} is not a number from 0 to ${MAX_LOG_LINES}`);
   }
   return lines;
+}
+
+function readDuration(query: URLSearchParams, name: string): number | null {
+  const text = query.get(name);
+  if (text === null) return null;
+  if (/^[1-9]\d{0,12}$/.test(text)) return Number(text);
+  throw new RouseError('usage', `${name}: ${text} is not a number of milliseconds`);
 }
 
 function readFlag(query: URLSearchParams, name: string, missing: boolean): boolean {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { AdminClient } from '../admin/client.js';
+import { parseDuration } from '../base/duration.js';
 import { RouseError } from '../base/errors.js';
 import { printableWithColour } from '../base/printable.js';
 import type { ReloadReport, ServiceStatus } from '../ipc/admin-api.js';
@@ -18,6 +19,8 @@ interface CommonFlags {
 export function addClientCommands(program: Command, io: CommandIo): void {
   addStatus(program, io);
   addChanges(program, io);
+  addHold(program, io);
+  addSet(program, io);
   addExplain(program, io);
   addLogs(program, io);
   addReload(program, io);
@@ -87,6 +90,46 @@ function addChanges(program: Command, io: CommandIo): void {
         io.stdout.write(describeState(await clientOf(io, flags)[action](name)));
       });
   }
+}
+
+function addHold(program: Command, io: CommandIo): void {
+  program
+    .command('hold')
+    .argument('<SERVICE>')
+    .option('--for <DURATION>', 'So long; without it until --release', parseDurationFlag)
+    .option('--release', 'End what an earlier hold began')
+    .option(...RUNTIME_DIR_FLAG)
+    .action(async (name: string, flags: CommonFlags & { for?: number; release?: boolean }) => {
+      const client = clientOf(io, flags);
+      const service = flags.release
+        ? await client.release(name)
+        : await client.hold(name, { forMs: flags.for ?? null });
+      io.stdout.write(describeState(service));
+    });
+}
+
+function parseDurationFlag(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs !== null && durationMs > 0) return durationMs;
+  throw new InvalidArgumentError('It must be a duration: 30s, 5m, 2h.');
+}
+
+function addSet(program: Command, io: CommandIo): void {
+  program
+    .command('set')
+    .argument('<SERVICE>')
+    .argument('<KEY=VALUE...>')
+    .option(...RUNTIME_DIR_FLAG)
+    .action(async (name: string, pairs: readonly string[], flags: CommonFlags) => {
+      const limits = Object.fromEntries(pairs.map(parsePair));
+      io.stdout.write(describeState(await clientOf(io, flags).set(name, limits)));
+    });
+}
+
+function parsePair(pair: string): [string, string] {
+  const at = pair.indexOf('=');
+  if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+  throw new RouseError('usage', `${pair}: write KEY=VALUE, such as memory=512M`);
 }
 
 function describeState({ name, state, pid, coldStart }: ServiceStatus): string {

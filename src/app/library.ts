@@ -132,6 +132,24 @@ export class Rouse extends EventEmitter<RouseEvents> implements AsyncDisposable 
     return this.#admin.restart(service);
   }
 
+  /** Wakes it and keeps it awake, for `forMs` milliseconds or until `release`. */
+  hold(service: string, { forMs = null }: { forMs?: number | null } = {}): Promise<ServiceStatus> {
+    return this.#admin.hold(service, { forMs });
+  }
+
+  release(service: string): Promise<ServiceStatus> {
+    return this.#admin.release(service);
+  }
+
+  /**
+   * Changes limits at once: `{ memory: '512M', cpu: '50%', tasks: '100' }`; `none` takes one away.
+   *
+   * @throws RouseError `isolation` where one can't be had on this machine
+   */
+  set(service: string, limits: Readonly<Record<string, string>>): Promise<ServiceStatus> {
+    return this.#admin.set(service, limits);
+  }
+
   explain(service: string): Promise<Explanation> {
     return this.#admin.explain(service);
   }

@@ -155,6 +155,31 @@ export const MANUALS = {
     files: RUNTIME_FILES,
     examples: [['rouse restart blog', 'Starts blog with its present settings.']],
   },
+  hold: {
+    summary: 'keep a service awake',
+    synopsis: ['SERVICE [--for DURATION]', 'SERVICE --release'],
+    description: [
+      'Starts or thaws the service and keeps it from going idle, for the time given or until ' +
+        'released. It ends when the service stops, however that comes about. A service with ' +
+        'idle.hold does the same for itself with a datagram ROUSE_HOLD=1, and ends it with ' +
+        'ROUSE_HOLD=0, on the socket that NOTIFY_SOCKET names.',
+    ],
+    exitStatus: { 1: 'The service did not start.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse hold blog --for 1h', 'For a migration that nobody connects for.']],
+  },
+  set: {
+    summary: 'change the limits of a service without a restart',
+    synopsis: ['SERVICE KEY=VALUE [KEY=VALUE...]'],
+    description: [
+      'KEY is memory, cpu, tasks or io, as in the resources of the configuration; the value none ' +
+        'takes a limit away. It holds at once and for later starts, until the configuration is ' +
+        'read again.',
+    ],
+    exitStatus: { 1: 'Such a limit cannot be had on this machine.' },
+    files: RUNTIME_FILES,
+    examples: [['rouse set blog memory=512M cpu=50%', 'Gives blog half a CPU and 512 MiB.']],
+  },
   explain: {
     summary: 'say why a service is awake or asleep',
     synopsis: ['SERVICE [--isolation]'],

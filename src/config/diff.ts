@@ -22,7 +22,13 @@ export interface ConfigDiff {
   readonly topLevel: readonly ('enforce' | 'startParallel' | 'log' | 'admin' | 'metrics')[];
 }
 
-const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>(['routes', 'limits', 'access', 'idle', 'egress']);
+const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>([
+  'routes',
+  'limits',
+  'access',
+  'idle',
+  'egress',
+]);
 const REOPENING_LISTENER_KEYS = new Set<keyof Listener>(['addresses', 'protocol', 'backlog']);
 const TOP_LEVEL_KEYS = ['enforce', 'startParallel', 'log', 'admin', 'metrics'] as const;
 

@@ -75,6 +75,8 @@ export interface Idle {
   readonly quietMs: number;
   /** A frozen service's memory is pushed out to swap and files. */
   readonly reclaim: boolean;
+  /** The service may keep itself awake, by `ROUSE_HOLD=1` to its NOTIFY_SOCKET. */
+  readonly hold: boolean;
 }
 
 export interface Limits {

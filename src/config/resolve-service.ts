@@ -119,9 +119,12 @@ function resolveReady(
 
 function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle {
   if (idle === 'never') {
-    return { freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS, reclaim: false };
+    return {
+      ...{ freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS },
+      ...{ reclaim: false, hold: false },
+    };
   }
-  const { freeze, stop, quiet, reclaim } = idle;
+  const { freeze, stop, quiet, reclaim, hold } = idle;
   if (reclaim && freeze === undefined) {
     context.problem([...path, 'reclaim'], 'only a frozen service is reclaimed: set freeze too');
   }
@@ -134,6 +137,7 @@ function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle
     stopMs: isEmpty ? DEFAULT_STOP_MS : (stop ?? null),
     quietMs: quiet,
     reclaim,
+    hold,
   };
 }
 

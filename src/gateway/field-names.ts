@@ -69,6 +69,18 @@ export function checkTrailerName(
   return isForbidden ? REFUSE_TRAILER : null;
 }
 
+const FORBIDDEN_RESPONSE_TRAILERS = new Set([...FRAMING_NAMES, 'connection', 'upgrade']);
+
+/** Refuses trailers that would change how a response is framed. */
+export function checkResponseTrailerName(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): HttpRefusal | null {
+  const name = variableName(Buffer.from(bytes.subarray(start, end)).toString('latin1'));
+  return FORBIDDEN_RESPONSE_TRAILERS.has(name) ? REFUSE_TRAILER : null;
+}
+
 function checkTwin(
   bytes: Uint8Array,
   start: number,

@@ -11,6 +11,12 @@ export interface AdminApi {
   freeze(service: string): Promise<ServiceStatus>;
   /** Stops (closing connections) and starts; resolves when ready. */
   restart(service: string): Promise<ServiceStatus>;
+  /** Wakes it and keeps it awake for so long, null: until `release` (or it stops). Rejects as `wake` does. */
+  hold(service: string, options: { forMs: number | null }): Promise<ServiceStatus>;
+  /** Ends what `hold` began. */
+  release(service: string): Promise<ServiceStatus>;
+  /** Changes limits, at once and for later starts, until the next reload. Rejects with `usage`, or `isolation` where one can't be had here. */
+  set(service: string, limits: Readonly<Record<string, string>>): Promise<ServiceStatus>;
   explain(service: string): Promise<Explanation>;
   /** What the service printed: the last `lines` lines, then, with `follow`, all that comes until `signal`. */
   logs(

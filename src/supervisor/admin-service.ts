@@ -10,7 +10,8 @@ import type {
   Status,
 } from '../ipc/admin-api.js';
 import type { OutputLog } from './output-log.js';
-import type { ServiceDriver } from './service-driver.js';
+import { parseLimits } from './live-limits.js';
+import type { LeaseHolder, ServiceDriver } from './service-driver.js';
 import type { Supervisor } from './supervisor.js';
 
 export interface AdminServiceSettings {
@@ -27,6 +28,8 @@ const BY_COMMAND = { cause: 'command', source: null, listener: null };
 /** What the admin socket offers, done by the supervisor. */
 export class AdminService implements AdminApi {
   readonly #startedAtMs = performance.now();
+  /** Has the leases of `rouse hold`. */
+  readonly #command: LeaseHolder = { name: 'rouse hold' };
 
   constructor(private readonly settings: AdminServiceSettings) {}
 
@@ -152,6 +155,31 @@ export class AdminService implements AdminApi {
   async restart(service: string): Promise<ServiceStatus> {
     const driver = this.#driver(service);
     await driver.restart();
+    return this.#freshStatus(driver);
+  }
+
+  async hold(service: string, { forMs }: { forMs: number | null }): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    await driver.wake(BY_COMMAND);
+    if (driver.instance) driver.hold(this.#command, driver.instance, forMs);
+    return this.#freshStatus(driver);
+  }
+
+  async release(service: string): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    driver.releaseHold(this.#command);
+    return this.#freshStatus(driver);
+  }
+
+  async set(service: string, limits: Readonly<Record<string, string>>): Promise<ServiceStatus> {
+    const driver = this.#driver(service);
+    const { machine } = this.settings.supervisor;
+    const changes = parseLimits(driver.service, limits, machine.capabilities);
+    const resources = { ...driver.service.resources, ...changes };
+    driver.instance?.changeLimits((cgroup, processes) =>
+      machine.change(driver.service, changes, cgroup, processes),
+    );
+    driver.update({ ...driver.service, resources });
     return this.#freshStatus(driver);
   }
 

@@ -10,6 +10,7 @@ import type { PreparedVps, VpsStore } from './vps-store.js';
 
 export interface InstanceEvents {
   readonly onOutput: (chunk: Buffer) => void;
+  readonly onHold: (isHeld: boolean) => void;
   readonly onTrouble: (message: string) => void;
   readonly onGone: (exit: ProcessExit | null) => void;
 }

@@ -21,6 +21,7 @@ import {
   wrapForLimits,
   wrapForListenPid,
 } from './service-environment.js';
+import type { ServiceCgroup } from './service-cgroup.js';
 import { systemPath } from './system-path.js';
 import {
   createSocketsFor,
@@ -56,6 +57,8 @@ export interface InstanceSettings {
   /** Path of the notify socket out here, and in the VPS; null unless `ready: notify`. */
   readonly notify: { readonly outside: string; readonly inside: string } | null;
   readonly onOutput: (chunk: Buffer) => void;
+  /** It keeps itself awake, or no longer does. */
+  readonly onHold: (isHeld: boolean) => void;
   /** What an administrator should know, in words. */
   readonly onTrouble: (message: string) => void;
   /** After `bringUp` settled: the VPS has no process of the service any more. */
@@ -82,6 +85,8 @@ export class Instance {
   #isGone = false;
   #isEnding = false;
   #isOver = false;
+  /** Processes that may run already, and aren't known yet. */
+  #launching = 0;
   #isOutOfMemory = false;
   readonly #watches: readonly (() => void)[];
 
@@ -157,6 +162,7 @@ export class Instance {
     try {
       if (this.isStdio) return null;
       this.#bindSocketUpstream();
+      this.#bindNotifySocket();
       const ready = this.#awaitReady(controller.signal, extend);
       ready.catch(() => {});
       await this.#startProgram();
@@ -205,11 +211,16 @@ export class Instance {
         if (extendUs > 0) extend(Math.min(extendUs / 1000, 2 ** 31 - 1));
         if (notification.READY === '1') resolve(null);
       };
-      const { notify } = this.settings;
-      if (!notify) throw new RouseError('start', 'ready: notify needs a notify socket');
-      this.#notify ??= new NotifySocket(notify.outside, (notification) =>
-        this.#onNotification(notification),
-      );
+    });
+  }
+
+  #bindNotifySocket(): void {
+    const { notify, onHold } = this.settings;
+    if (!notify) return;
+    this.#notify = new NotifySocket(notify.outside, (notification) => {
+      this.#onNotification(notification);
+      const hold = notification.ROUSE_HOLD;
+      if (this.service.idle.hold && (hold === '1' || hold === '0')) onHold(hold === '1');
     });
   }
 
@@ -255,6 +266,7 @@ export class Instance {
       inherited: process.env,
       searchPath: systemPath(),
       notifySocket: notify?.inside ?? null,
+      stateDirectory: this.settings.prepared.stateDirectory,
       egressAddress: this.settings.prepared.egressAddress,
       directHosts: Object.values(this.service.reach).map(({ host }) => host),
       listenNames: how.listenNames,
@@ -290,9 +302,20 @@ export class Instance {
     request: Parameters<Launchers['launch']>[0],
   ): Promise<ChildProcessHandle> {
     this.#bringUp?.signal.throwIfAborted();
-    const child = await launcher.launch(request);
+    this.#launching += 1;
+    let child: ChildProcessHandle;
+    try {
+      child = await launcher.launch(request);
+    } finally {
+      this.#launching -= 1;
+    }
     this.#processes.add(child);
-    this.#vps.adopt(() => this.#startedPids()).catch((error) => this.#onRunaway(messageOf(error)));
+    this.#vps
+      .adopt(
+        () => this.#startedPids(),
+        () => this.#launching > 0,
+      )
+      .catch((error) => this.#onRunaway(messageOf(error)));
     void child.exited.then((exit) => this.#onExit(child, exit));
     if (this.#isDisposed) child.signal(SIGKILL);
     return child;
@@ -427,6 +450,13 @@ export class Instance {
     this.#isEnding = true;
     this.#bringUp?.abort(new RouseError('start', 'stopped before it was ready'));
     void this.#vps.dispose().then(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
+  }
+
+  /** Gives `change` what limits of a running instance are changed by. */
+  changeLimits(
+    change: (cgroup: ServiceCgroup | null, processes: () => readonly number[]) => void,
+  ): void {
+    change(this.#vps.cgroup, () => this.#vps.processes(this.#startedPids()));
   }
 
   /** By its cgroup; where there is none by SIGSTOP to every process, until no new one shows up. */

@@ -24,6 +24,8 @@ export interface IsolationSettings {
 export interface VpsPlaces {
   readonly notifyDirectory: string | null;
   readonly cgroup: ServiceCgroup | null;
+  /** Writable, at the same path; null: none. */
+  readonly stateDirectory: string | null;
 }
 
 /** What separates services from each other and from the host here, found out by trying. */
@@ -102,7 +104,7 @@ function heldIsolation({
   const readable = findGatewayPaths(process.execPath, packageRoot, hostFiles);
   return {
     whyNot: null,
-    planFor: (service, { notifyDirectory, cgroup }) => {
+    planFor: (service, { notifyDirectory, cgroup, stateDirectory }) => {
       const request = {
         name: service.name,
         hostname: hostnameOf(service.name),
@@ -117,6 +119,7 @@ function heldIsolation({
         notifyDirectory,
         cgroupDirectory: cgroup?.directory ?? null,
         tmpBytes: service.resources.tmpBytes,
+        stateDirectory,
         extraTmpfs: unixDirectoriesOf(service),
         command,
       };

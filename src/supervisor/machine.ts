@@ -1,5 +1,6 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Config, Service } from '../config/model.js';
+import { setProcessLimit } from '../sys/process-limits.js';
 import {
   type Capabilities,
   findCapabilities,
@@ -108,6 +109,26 @@ export class Machine {
       ...(cpus.length > 0 && has('cpuset') && { cpus }),
     };
     cgroup.limit(limits);
+  }
+
+  /** Changes limits of an instance that runs. Throws `isolation` where the kernel refuses. */
+  change(
+    service: Service,
+    changes: Partial<Service['resources']>,
+    cgroup: ServiceCgroup | null,
+    processes: () => readonly number[],
+  ): void {
+    const { tasks, ...others } = changes;
+    const countsByUser = isCountedByUser(this.capabilities.tasks);
+    cgroup?.limit(countsByUser ? others : changes);
+    if (tasks === undefined || !countsByUser) return;
+    // Twice: what is forked meanwhile has the old limit.
+    for (const pid of [...processes(), ...processes()]) {
+      if (setProcessLimit(pid, tasks)) continue;
+      const what = `service ${service.name}: tasks cannot be changed while it runs`;
+      const advice = 'grant CAP_SYS_RESOURCE to rouse, or change resources.tasks and restart it';
+      throw new RouseError('isolation', `${what}: the kernel refuses; ${advice}`);
+    }
   }
 
   /** The rlimits of a service's processes: its own, and those that stand for limits. */

@@ -1,10 +1,13 @@
-import { copyFileSync, mkdirSync, renameSync, rmSync, unwatchFile, watchFile } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** What getaddrinfo(3) reads: nsswitch.conf(5), hosts(5), resolv.conf(5), host.conf(5), gai.conf(5). */
 const RESOLVER_FILES = [
   ...['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf', '/etc/host.conf', '/etc/gai.conf'],
 ];
+/** Their names, as they stand in /etc. */
+export const RESOLVER_FILE_NAMES = RESOLVER_FILES.map((file) => basename(file));
+
 const CHECK_MS = 5000;
 
 export interface ResolverFilesSettings {
@@ -24,7 +27,9 @@ export class ResolverFiles {
   readonly directory: string;
   readonly #files: readonly string[];
   readonly #checkMs: number;
-  #isOpen = false;
+  /** By file: what it was when it was copied. */
+  readonly #versions = new Map<string, string | null>();
+  #timer: NodeJS.Timeout | null = null;
 
   constructor({ directory, files = RESOLVER_FILES, checkMs = CHECK_MS }: ResolverFilesSettings) {
     this.directory = directory;
@@ -34,28 +39,28 @@ export class ResolverFiles {
 
   /** Idempotent. Throws where the directory can't be made. */
   open(): void {
-    if (this.#isOpen) return;
-    this.#isOpen = true;
+    if (this.#timer) return;
     mkdirSync(this.directory, { recursive: true, mode: 0o755 });
-    for (const file of this.#files) {
-      this.#copy(file);
-      watchFile(file, { interval: this.#checkMs, persistent: false }, this.#copyOf(file));
-    }
+    this.#refresh();
+    this.#timer = setInterval(() => this.#refresh(), this.#checkMs);
+    this.#timer.unref();
   }
 
   close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    for (const file of this.#files) unwatchFile(file, this.#copyOf(file));
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+    this.#versions.clear();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  readonly #listeners = new Map<string, () => void>();
-
-  #copyOf(file: string): () => void {
-    const known = this.#listeners.get(file) ?? (() => this.#copy(file));
-    this.#listeners.set(file, known);
-    return known;
+  #refresh(): void {
+    for (const file of this.#files) {
+      const version = versionOf(file);
+      if (this.#versions.get(file) === version) continue;
+      this.#versions.set(file, version);
+      this.#copy(file);
+    }
   }
 
   /** In one step: who reads meanwhile reads the old one or the new one whole. */
@@ -71,5 +76,7 @@ export class ResolverFiles {
   }
 }
 
-/** Their names, as they stand in /etc. */
-export const RESOLVER_FILE_NAMES = RESOLVER_FILES.map((file) => basename(file));
+function versionOf(file: string): string | null {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat ? `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : null;
+}

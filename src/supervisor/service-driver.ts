@@ -56,6 +56,8 @@ export interface DriverSettings {
 export class ServiceDriver {
   readonly #figures = new ColdStartFigures();
   readonly #backoff = new Backoff(BACKOFF);
+  readonly #holdTimers = new WeakMap<LeaseHolder, NodeJS.Timeout>();
+  readonly #itself: LeaseHolder = { name: 'the service itself' };
   readonly #leases = new Map<LeaseHolder, { since: number }>();
   #waiters: Waiter[] = [];
   #state: ServiceState = 'stopped';
@@ -160,6 +162,28 @@ export class ServiceDriver {
     if (this.#instance?.id !== instance || !this.#leases.delete(holder)) return;
     this.#lastUseMs = Math.max(this.#lastUseMs, Date.now() - idleMs);
     this.#armIdle();
+  }
+
+  /** A lease that a command or the service itself has, for a time or (null) until it is released. */
+  hold(holder: LeaseHolder, instance: Instance, durationMs: number | null): void {
+    if (this.#instance !== instance || this.#state !== 'running') return;
+    this.#leases.set(holder, { since: Date.now() });
+    this.#cancelIdle();
+    clearTimeout(this.#holdTimers.get(holder));
+    if (durationMs === null) return;
+    const release = () => this.release(holder, instance.id, 0);
+    this.#holdTimers.set(holder, setTimeout(release, Math.min(MAX_TIMER_MS, durationMs)).unref());
+  }
+
+  #holdItself(instance: Instance, isHeld: boolean): void {
+    if (isHeld) this.hold(this.#itself, instance, null);
+    else this.release(this.#itself, instance.id, 0);
+  }
+
+  /** Ends a lease that a command has. */
+  releaseHold(holder: LeaseHolder): void {
+    const id = this.#instance?.id;
+    if (id !== undefined) this.release(holder, id, 0);
   }
 
   /** A gateway died: its leases and its waiting end with it. */
@@ -325,6 +349,7 @@ export class ServiceDriver {
       leaveQueue = await this.settings.startQueue.enter(abort.signal);
       const instance: Instance = await this.settings.createInstance(service, {
         onOutput: (chunk) => this.settings.output.write(chunk),
+        onHold: (isHeld) => this.#holdItself(instance, isHeld),
         onTrouble: (message) => this.settings.log.warn({ service: service.name }, message),
         onGone: (exit) => this.#onGone(instance, exit),
       });

@@ -21,6 +21,8 @@ export interface EnvironmentRequest {
   readonly egressAddress: string | null;
   /** Hosts that are reached without it. */
   readonly directHosts: readonly string[];
+  /** Its directory that outlives it; null: none. */
+  readonly stateDirectory: string | null;
   /** Names of the inherited listening sockets, which are descriptors from 3 on (sd_listen_fds(3)). */
   readonly listenNames: readonly string[];
   /** The client, where the process serves one connection. */
@@ -71,9 +73,10 @@ function proxyVariables(request: EnvironmentRequest): Record<string, string> {
 }
 
 function protocolVariables(request: EnvironmentRequest): Record<string, string> {
-  const { notifySocket, listenNames, connection } = request;
+  const { notifySocket, stateDirectory, listenNames, connection } = request;
   return {
     ...(notifySocket === null ? {} : { NOTIFY_SOCKET: notifySocket }),
+    ...(stateDirectory === null ? {} : { STATE_DIRECTORY: stateDirectory }),
     ...(listenNames.length === 0 ? {} : listenVariables(listenNames)),
     ...(connection === null ? {} : connectionVariables(connection)),
   };

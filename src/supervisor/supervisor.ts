@@ -19,6 +19,7 @@ import { OutputLog } from './output-log.js';
 import { Reach } from './reach.js';
 import { ServiceDriver } from './service-driver.js';
 import { StartQueue } from './start-queue.js';
+import { makeStateDirectory } from './state-directory.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { VpsStore } from './vps-store.js';
 
@@ -91,6 +92,8 @@ export class Supervisor {
       runtimeDir,
       planFor: machine.isolation.planFor,
       cgroups: machine.cgroups,
+      stateDirectoryOf: (service) =>
+        makeStateDirectory(service, settings.stateDir, identities),
       limit: (service, cgroup) => machine.limit(service, cgroup),
       reach: this.#reach,
       egress: this.#egress,

@@ -22,6 +22,8 @@ export interface VpsRequest {
   readonly runtimeRoot: string;
   /** Bound writable at {@link NOTIFY_DIRECTORY}. */
   readonly notifyDirectory: string | null;
+  /** Bound writable at its path; null: none. */
+  readonly stateDirectory: string | null;
   /** Its own cgroup, in which programs find their limits; null: they see none. */
   readonly cgroupDirectory: string | null;
   /** Size of each private tmpfs; null: the kernel's default. */
@@ -85,9 +87,14 @@ function serviceMounts(request: VpsRequest, host: HostFiles): Mount[] {
     ...[request.stateRoot, request.runtimeRoot]
       .filter(host.exists)
       .map((path) => hideMount(path, 'visible', host)),
+    ...stateMounts(request.stateDirectory),
     ...request.hidden.filter(host.exists).map((path) => hideMount(path, 'visible', host)),
     ...notifyMounts(notifyDirectory),
   ];
+}
+
+function stateMounts(path: string | null): Mount[] {
+  return path === null ? [] : [{ kind: 'rw', source: path, path, where: 'always' }];
 }
 
 function notifyMounts(source: string | null): Mount[] {

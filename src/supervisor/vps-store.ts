@@ -18,6 +18,8 @@ export interface PreparedVps {
   readonly vps: Vps;
   /** Directory of the notify socket out here; null: none. */
   readonly notifyDirectory: string | null;
+  /** Its directory that outlives it; null: none. */
+  readonly stateDirectory: string | null;
   /** Where its proxy to the outside takes connections in there; null: there is none. */
   readonly egressAddress: string | null;
   release(): Promise<void>;
@@ -34,6 +36,8 @@ export interface VpsStoreSettings {
   readonly planFor: ((service: Service, places: VpsPlaces) => VpsPlan) | null;
   /** null: there are none to be had. */
   readonly cgroups: CgroupTree | null;
+  /** Makes (once) what `isolation.state` asks for. */
+  readonly stateDirectoryOf: (service: Service) => string | null;
   /** Sets the limits that cgroups hold here. */
   readonly limit: (service: Service, cgroup: ServiceCgroup) => void;
   readonly reach: Reach;
@@ -123,7 +127,7 @@ export class VpsStore {
     const { planFor, runtimeDir, cgroups, reach, egress } = this.settings;
     this.#serial += 1;
     const notifyDirectory =
-      service.ready.kind === 'notify'
+      service.ready.kind === 'notify' || service.idle.hold
         ? join(runtimeDir, 'notify', `${service.name}.${this.#serial}`)
         : null;
     if (notifyDirectory !== null) mkdirSync(notifyDirectory, { recursive: true, mode: 0o711 });
@@ -132,9 +136,10 @@ export class VpsStore {
     };
     const cgroup = createCgroup(cgroups, `service-${service.name}`);
     try {
+      const stateDirectory = this.settings.stateDirectoryOf(service);
       if (cgroup) this.settings.limit(service, cgroup);
       const vps = planFor
-        ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup }))
+        ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup, stateDirectory }))
         : new HostVps(cgroup);
       const closeReach = reach.open(service, vps);
       const door = egress.open(service, vps);
@@ -144,7 +149,7 @@ export class VpsStore {
         await vps.dispose();
         removeDirectory();
       };
-      return { vps, notifyDirectory, egressAddress: door.address, release };
+      return { vps, notifyDirectory, stateDirectory, egressAddress: door.address, release };
     } catch (error) {
       removeDirectory();
       void cgroup?.remove();

@@ -20,9 +20,17 @@ import type { ServiceCgroup } from './service-cgroup.js';
 
 const BUILD_TIMEOUT_MS = 10_000;
 const OUTPUT_LIMIT_CHARACTERS = 2000;
+/** The options go through it: in /proc/1/cmdline the service would read of the host's paths. */
+const ARGUMENTS_FD = 4;
 /** Enters a cgroup and becomes the rest of the arguments: so the holder and its namespaces are born in it. */
 const ENTER_CGROUP = ['/bin/sh', '-c', 'echo 0 > "$1" && shift && exec "$@"', 'sh'];
-type Pipes = [stdin: Writable, stdout: Readable, stderr: Readable, info: Readable];
+type Pipes = [
+  stdin: Writable,
+  stdout: Readable,
+  stderr: Readable,
+  info: Readable,
+  options: Writable,
+];
 
 const KILL_PATIENCE_MS = 2000;
 const SIGKILL = 9;
@@ -48,8 +56,11 @@ export interface Vps {
   /** The root that its processes see, as a path of this process. */
   readonly root: string;
   readonly cgroup: ServiceCgroup | null;
-  /** Brings what was just started into the cgroup, whatever it has forked meanwhile included. */
-  adopt(started: () => readonly number[]): Promise<void>;
+  /**
+   * Brings what was just started into the cgroup, whatever it has forked meanwhile included.
+   * `isLaunching`: more is being started, of which `started` doesn't know yet.
+   */
+  adopt(started: () => readonly number[], isLaunching?: () => boolean): Promise<void>;
   /** Host pids of the processes in it; `started`: those that the launcher put there. */
   processes(started: readonly number[]): number[];
   /** Whether it has any process but the holder's own; zombies don't count. */
@@ -88,16 +99,17 @@ export class HeldVps implements Vps {
 
   /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
   static async build(plan: VpsPlan): Promise<HeldVps> {
-    const command = [plan.bubblewrap, ...plan.arguments];
+    const commandAt = plan.arguments.indexOf('--');
+    const command = [plan.bubblewrap, '--args', `${ARGUMENTS_FD}`, ...plan.arguments.slice(commandAt)];
     const [program = '', ...programArguments] =
       plan.cgroup === null ? command : [...ENTER_CGROUP, plan.cgroup.holderProcs, ...command];
     const holder = spawn(program, programArguments, {
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
       detached: true,
       env: {},
     });
     try {
-      const initPid = await waitUntilBuilt(holder);
+      const initPid = await waitUntilBuilt(holder, plan.arguments.slice(0, commandAt));
       const vps = new HeldVps(holder, initPid, openPidfd(initPid), plan);
       if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
       return vps;
@@ -109,10 +121,11 @@ export class HeldVps implements Vps {
     }
   }
 
-  async adopt(started: () => readonly number[]): Promise<void> {
+  async adopt(started: () => readonly number[], isLaunching = () => false): Promise<void> {
     await this.cgroup?.bringIn(
       () => this.#descendants(started()),
-      () => this.#insidePids().map((pid) => `${this.root}/proc/${pid}`),
+      // What is being started is looked for when it is known.
+      () => (isLaunching() ? [] : this.#insidePids()).map((pid) => `${this.root}/proc/${pid}`),
     );
   }
 
@@ -225,13 +238,14 @@ function isHeldProgram(pid: number): boolean {
 }
 
 /** bubblewrap tells the init process's pid early; that `cat` echoes says that the root is built. */
-async function waitUntilBuilt(holder: ChildProcess): Promise<number> {
-  const [stdin, stdout, stderr, info] = holder.stdio as unknown as Pipes;
+async function waitUntilBuilt(holder: ChildProcess, given: readonly string[]): Promise<number> {
+  const [stdin, stdout, stderr, info, options] = holder.stdio as unknown as Pipes;
   let complaint = '';
   stderr.on('data', (chunk) => {
     complaint = (complaint + chunk).slice(0, OUTPUT_LIMIT_CHARACTERS);
   });
-  stdin.on('error', () => {});
+  for (const stream of [stdin, options]) stream.on('error', () => {});
+  options.end(given.map((option) => `${option}\0`).join(''));
   const failed = new Promise<never>((_, reject) => {
     holder.once('error', reject);
     holder.once('close', (code) =>

@@ -44,6 +44,21 @@ export class MemoryAdminApi implements AdminApi {
     return this.#find(service);
   }
 
+  async hold(service: string, { forMs }: { forMs: number | null }): Promise<ServiceStatus> {
+    this.calls.push(`hold ${service} for=${forMs}`);
+    return this.#find(service);
+  }
+
+  async release(service: string): Promise<ServiceStatus> {
+    this.calls.push(`release ${service}`);
+    return this.#find(service);
+  }
+
+  async set(service: string, limits: Readonly<Record<string, string>>): Promise<ServiceStatus> {
+    this.calls.push(`set ${service} ${JSON.stringify(limits)}`);
+    return this.#find(service);
+  }
+
   async explain(service: string): Promise<Explanation> {
     this.#find(service);
     return sampleExplanation();

@@ -280,6 +280,7 @@ function configOf({ listeners, services }: RigSpec): GatewayConfig {
         stopMs: 300_000,
         quietMs: service.quietMs ?? 3_600_000,
         reclaim: false,
+        hold: false,
       },
     })),
     log: { level: 'info', access: true },

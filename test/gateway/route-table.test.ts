@@ -30,7 +30,7 @@ function service(name: string, ...routes: Partial<GatewayRoute>[]): GatewayServi
     ],
     access: OPEN,
     limits: { connections: 1, held: 1, heldAgeMs: 1, perSource: null, rate: null },
-    idle: { freezeMs: null, stopMs: null, quietMs: 5, reclaim: false },
+    idle: { freezeMs: null, stopMs: null, quietMs: 5, reclaim: false, hold: false },
   };
 }
 

@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import {
-  findGatewayPaths,
-  gatewayVpsArguments,
-} from '../../dist/supervisor/gateway-vps-plan.js';
+import { findGatewayPaths, gatewayVpsArguments } from '../../dist/supervisor/gateway-vps-plan.js';
 import { findHelper, hostFiles } from '../../dist/supervisor/host-files.js';
 import { wrapForLimits } from '../../dist/supervisor/service-environment.js';
 import { HeldVps, HostVps, type Vps } from '../../dist/supervisor/vps.js';
@@ -28,7 +33,11 @@ export interface Ground {
   /** null: the filter is off. */
   readonly filter?: FilterOption;
   /** null: as root. */
-  readonly identity?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] } | null;
+  readonly identity?: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+  } | null;
   readonly rlimits?: Readonly<Record<string, { soft: number; hard: number }>>;
   readonly cpus?: readonly number[];
 }
@@ -73,6 +82,7 @@ export class AttackLab implements AsyncDisposable {
       notifyDirectory: null,
       cgroupDirectory: null,
       tmpBytes: null,
+      stateDirectory: null,
       extraTmpfs: [],
       command: HOLDER_COMMAND,
       ...parts,
@@ -82,7 +92,12 @@ export class AttackLab implements AsyncDisposable {
 
   gatewayVps(): Promise<Vps> {
     const readable = findGatewayPaths(process.execPath, PACKAGE_ROOT, hostFiles);
-    const plan = { hostname: 'gateway', network: 'none', readable, command: HOLDER_COMMAND } as const;
+    const plan = {
+      hostname: 'gateway',
+      network: 'none',
+      readable,
+      command: HOLDER_COMMAND,
+    } as const;
     return this.#build(gatewayVpsArguments(plan, hostFiles), 'private');
   }
 
@@ -105,7 +120,11 @@ export class AttackLab implements AsyncDisposable {
   }
 
   /** What the attacker says: `done …` or `refused …`. */
-  async attack(vps: Vps, attack: readonly (string | number)[], ground: Ground = {}): Promise<string> {
+  async attack(
+    vps: Vps,
+    attack: readonly (string | number)[],
+    ground: Ground = {},
+  ): Promise<string> {
     const { filter = 'standard', identity = OWN_IDENTITY, rlimits = {}, cpus = [] } = ground;
     const launcher = await this.#launcher(filter);
     const { readFd, writeFd } = createPipe();

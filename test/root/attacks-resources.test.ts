@@ -2,13 +2,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
 import { AttackLab } from './attack-lab.js';
-import { helloService, listenersOf, RunningRouse, serviceOf, titled, whyNoIsolation } from './root-support.js';
+import {
+  helloService,
+  listenersOf,
+  RunningRouse,
+  serviceOf,
+  titled,
+  whyNoIsolation,
+} from './root-support.js';
 
 const both = (value: number) => ({ soft: value, hard: value });
 const MEGABYTE = 1024 * 1024;
 
 /** A service that runs one attack for each connection: what the client gets is what the attack says. */
-function attacker(attack: readonly (string | number)[], settings: Readonly<Record<string, unknown>>) {
+function attacker(
+  attack: readonly (string | number)[],
+  settings: Readonly<Record<string, unknown>>,
+) {
   return serviceOf(['attacker.pl', ...attack], {
     routes: [{ listener: 'attack' }],
     upstream: 'stdio',
@@ -47,16 +57,21 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service that wants all that t
     expect(limited).toMatch(/^refused after [123]?\d: Resource temporarily unavailable/);
     const vps = await lab.serviceVps();
     expect(await lab.attack(vps, ['fork-bomb', 200])).toBe('done made 200');
-    expect(await lab.attack(vps, ['fork-bomb', 200], { rlimits: { nproc: both(40) } })).toMatch(/^refused after/);
+    expect(await lab.attack(vps, ['fork-bomb', 200], { rlimits: { nproc: both(40) } })).toMatch(
+      /^refused after/,
+    );
   });
 
-  test.each(['/tmp', '/var/tmp', '/run', '/dev/shm'])('fills %s no further than its size', async (folder) => {
-    const limited = await lab.serviceVps({ tmpBytes: 4 * MEGABYTE });
-    const unlimited = await lab.serviceVps();
-    const attack = ['fill-file', `${folder}/big`, 12];
-    expect(await lab.attack(limited, attack)).toMatch(/^refused after [1-4] M: No space left/);
-    expect(await lab.attack(unlimited, attack)).toBe('done wrote 12 M');
-  });
+  test.each(['/tmp', '/var/tmp', '/run', '/dev/shm'])(
+    'fills %s no further than its size',
+    async (folder) => {
+      const limited = await lab.serviceVps({ tmpBytes: 4 * MEGABYTE });
+      const unlimited = await lab.serviceVps();
+      const attack = ['fill-file', `${folder}/big`, 12];
+      expect(await lab.attack(limited, attack)).toMatch(/^refused after [1-4] M: No space left/);
+      expect(await lab.attack(unlimited, attack)).toBe('done wrote 12 M');
+    },
+  );
 
   test('a full /tmp of a service is its own', async () => {
     const said = await attackInRouse(['fill-file', '/tmp/big', 12], { resources: { tmp: '4M' } });
@@ -76,7 +91,9 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service that wants all that t
     try {
       said = await attackInRouse(attack, { resources });
     } catch (error) {
-      expect(String(error)).toMatch(/service attacker: resources\.memory cannot be enforced here: .* has no memory/);
+      expect(String(error)).toMatch(
+        /service attacker: resources\.memory cannot be enforced here: .* has no memory/,
+      );
       return;
     }
     expect(said).not.toContain('done');
@@ -88,7 +105,11 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service that wants all that t
       listeners: listenersOf({ web: 'http' }),
       services: {
         hello: helloService('web'),
-        flood: serviceOf(['attacker.pl', 'flood'], { upstream: 'tcp:3000', ready: 'notify', start_timeout: '2s' }),
+        flood: serviceOf(['attacker.pl', 'flood'], {
+          upstream: 'tcp:3000',
+          ready: 'notify',
+          start_timeout: '2s',
+        }),
       },
     });
     const web = await running.port('web');

@@ -8,7 +8,15 @@ const PRIVILEGED = [
   ...['init_module', 'finit_module', 'delete_module', 'kexec_load'],
   ...['umount2', 'pivot_root', 'move_mount', 'fsopen', 'mount_setattr'],
   ...['process_vm_readv', 'pidfd_getfd', 'bpf', 'perf_event_open', 'userfaultfd', 'keyctl'],
-  ...['clock_settime', 'settimeofday', 'adjtimex', 'swapon', 'reboot', 'open_by_handle_at', 'packet_socket'],
+  ...[
+    'clock_settime',
+    'settimeofday',
+    'adjtimex',
+    'swapon',
+    'reboot',
+    'open_by_handle_at',
+    'packet_socket',
+  ],
 ];
 
 /** Calls that any user may make without the filter. */
@@ -28,21 +36,29 @@ describe.skipIf(whyNoIsolation !== null)(titled('a system call that servers neve
   });
   afterAll(() => lab[Symbol.asyncDispose]());
 
-  test.each(PRIVILEGED)('%s is refused to a service and to a gateway, and to root without the filter not', async (call) => {
-    expect(await lab.attack(service, [call])).toMatch(/^refused/);
-    expect(await lab.attack(gateway, [call])).toMatch(/^refused/);
-    expect(await attackUnprotected([call])).toMatch(/^done/);
-  });
+  test.each(PRIVILEGED)(
+    '%s is refused to a service and to a gateway, and to root without the filter not',
+    async (call) => {
+      expect(await lab.attack(service, [call])).toMatch(/^refused/);
+      expect(await lab.attack(gateway, [call])).toMatch(/^refused/);
+      expect(await attackUnprotected([call])).toMatch(/^done/);
+    },
+  );
 
-  test.each(ORDINARY)('%s is refused to a service and to a gateway by the filter alone', async (call) => {
-    expect(await lab.attack(service, [call])).toMatch(/^refused/);
-    expect(await lab.attack(gateway, [call])).toMatch(/^refused/);
-    expect(await lab.attack(service, [call], { filter: null })).toMatch(/^done/);
-  });
+  test.each(ORDINARY)(
+    '%s is refused to a service and to a gateway by the filter alone',
+    async (call) => {
+      expect(await lab.attack(service, [call])).toMatch(/^refused/);
+      expect(await lab.attack(gateway, [call])).toMatch(/^refused/);
+      expect(await lab.attack(service, [call], { filter: null })).toMatch(/^done/);
+    },
+  );
 
   test('mount is refused even to root in a VPS', async () => {
     expect(await lab.attack(service, ['mount', '/tmp'], { identity: null })).toMatch(/^refused/);
-    expect(await lab.attack(service, ['mount', '/tmp'], { identity: null, filter: null })).toMatch(/^refused/);
+    expect(await lab.attack(service, ['mount', '/tmp'], { identity: null, filter: null })).toMatch(
+      /^refused/,
+    );
   });
 
   test('a process with CPUs of its own stays on them', async () => {

@@ -26,9 +26,13 @@ async function startWith(egress: readonly string[]) {
 }
 
 function findEgressProcess({ rouse }: RunningRouse): number | null {
-  const found = listDescendants(rouse.pid).find(({ pid }) =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('egress-process.js'),
-  );
+  const found = listDescendants(rouse.pid).find(({ pid }) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('egress-process.js');
+    } catch {
+      return false;
+    }
+  });
   return found?.pid ?? null;
 }
 

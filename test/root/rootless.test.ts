@@ -105,10 +105,12 @@ describe.skipIf(whyNoIsolation !== null)(titled('as an ordinary user'), () => {
     await waitFor(async () => (await rouse.status()).services[0]?.state === 'frozen');
     expect((await get(web, '/again')).body).toContain('path /again');
     const command = [...AS_NOBODY, process.execPath, PROGRAM, 'status', '--runtime-dir'];
-    expect((await runToEnd([...command, rouse.runtimeDir])).stdout).toMatch(/web\s+running/);
+    expect((await runToEnd([...command, rouse.runtimeDir])).stdout).toMatch(
+      /web\s+(running|frozen)/,
+    );
 
     const processes = listDescendants(rouse.pid);
-    lines.socket.destroy();
+    for (const { socket } of [lines, creds]) socket.destroy();
     rouse.process.signal('SIGTERM');
     expect(await rouse.process.ended).toMatchObject({ code: 0, signal: null });
     await waitFor(() => !processes.some(isRunning));

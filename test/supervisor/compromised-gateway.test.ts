@@ -13,12 +13,24 @@ import { waitFor } from '../support/wait-for.js';
 
 const SERVICE = 'blog';
 const ENDS = { source: '192.0.2.1:5', destination: '192.0.2.2:80' };
-const acquire = { type: 'acquire', service: SERVICE, listener: 'web', source: 's', cause: 'request' };
+const acquire = {
+  type: 'acquire',
+  service: SERVICE,
+  listener: 'web',
+  source: 's',
+  cause: 'request',
+};
 
 /** A share of the config that leads to these services. */
 function shareOf(services: readonly string[]): GatewayConfig {
   const named = services.map((name) => ({ name })) as unknown as GatewayConfig['services'];
-  return { generation: 1, gateway: 'main', listeners: [], services: named, log: { level: 'info', access: false } };
+  return {
+    generation: 1,
+    gateway: 'main',
+    listeners: [],
+    services: named,
+    log: { level: 'info', access: false },
+  };
 }
 
 let fd: number;
@@ -26,7 +38,10 @@ let lane: GatewayLane;
 let counters: TrafficCounters;
 let failure: RouseError | null | undefined;
 const driver = {
-  service: { upstreams: [], limits: { connections: 1 } },
+  service: {
+    upstreams: [{ kind: 'tcp', host: '127.0.0.1', port: 80 }],
+    limits: { connections: 1 },
+  },
   acquire: vi.fn(),
   release: vi.fn(),
   holds: vi.fn(() => null),
@@ -106,11 +121,13 @@ describe('a gateway that has been taken over', () => {
 
   test.each([
     ['text', 'no JSON'],
-    ['nothing', ''],
     ['an unknown message', { type: 'shell', command: 'id' }],
     ['a key too many', { ...acquire, user: 'root' }],
     ['a number where a name belongs', { ...acquire, service: 1 }],
-    ['too many sockets', { type: 'sockets', id: 1, service: SERVICE, instance: 1, upstream: 'x', count: 129 }],
+    [
+      'too many sockets',
+      { type: 'sockets', id: 1, service: SERVICE, instance: 1, upstream: 'x', count: 129 },
+    ],
     ['an endless name', { ...acquire, service: 'x'.repeat(10_000) }],
     ['another version', { type: 'hello', version: 99 }],
     ['deep nesting', '['.repeat(20_000)],
@@ -119,6 +136,12 @@ describe('a gateway that has been taken over', () => {
     say(message);
     await waitFor(() => failure);
     expect(failure).toMatchObject({ code: 'protocol' });
+  });
+
+  test('is taken for ended when it sends nothing', async () => {
+    lane.configure(shareOf([SERVICE]));
+    say('');
+    await waitFor(() => failure !== undefined);
   });
 
   test('is cut off when it sends descriptors that nobody asked for', async () => {

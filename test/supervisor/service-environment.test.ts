@@ -19,6 +19,7 @@ const REQUEST: EnvironmentRequest = {
   inherited: {},
   searchPath: DEFAULT_PATH,
   notifySocket: null,
+  stateDirectory: null,
   egressAddress: null,
   directHosts: [],
   listenNames: [],

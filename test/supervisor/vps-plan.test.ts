@@ -53,6 +53,7 @@ function request(script: string, parts: Partial<VpsRequest> = {}): VpsRequest {
     notifyDirectory: null,
     cgroupDirectory: null,
     tmpBytes: null,
+    stateDirectory: null,
     extraTmpfs: [],
     command: ['/bin/sh', '-c', script],
     ...parts,

@@ -8,6 +8,8 @@ export interface ProcessOptions {
   /** A process group of its own, so that `signalGroup` can do what Ctrl-C on a terminal does. */
   readonly ownGroup?: boolean;
   readonly input?: string;
+  /** Descriptors of the test that it gets as 3, 4 and so on. */
+  readonly inherited?: readonly number[];
 }
 
 export interface ProcessEnd {
@@ -28,11 +30,12 @@ export class TestProcess implements AsyncDisposable {
   constructor(command: readonly string[], options: ProcessOptions = {}) {
     const [file = '', ...args] = command;
     this.#ownGroup = options.ownGroup ?? false;
+    const input = options.input === undefined ? 'ignore' : 'pipe';
     this.#child = spawn(file, args, {
       cwd: options.directory,
       env: { ...process.env, ...options.environment },
       detached: this.#ownGroup,
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [input, 'pipe', 'pipe', ...(options.inherited ?? [])],
     });
     this.#child.stdin?.end(options.input);
     for (const name of ['stdout', 'stderr'] as const) {

@@ -79,6 +79,11 @@ const idle = z.union([
       'at once',
       'Pushes the memory of a frozen service out to swap and files.',
     ),
+    hold: key(
+      z.boolean().default(false),
+      'next start',
+      'The service may keep itself awake: it gets a NOTIFY_SOCKET, and says `ROUSE_HOLD=1` and `ROUSE_HOLD=0` there.',
+    ),
     quiet: key(
       duration.prefault('1h'),
       'at once',

@@ -29,6 +29,8 @@ export class NativeAcceptor implements EventHandler {
     public listener: GatewayListener,
     private readonly socket: ListeningSocket,
     private readonly serve: (accepted: Accepted) => void,
+    /** Serves a connection that may not be served, where the protocol can say so; null: it can't. */
+    private readonly refuse: ((accepted: Accepted, code: RefusalCode) => void) | null,
   ) {
     const bound = localAddress(socket.fd);
     const isWildcard = bound?.kind === 'inet' && (bound.host === '0.0.0.0' || bound.host === '::');
@@ -64,8 +66,8 @@ export class NativeAcceptor implements EventHandler {
     const refusal = isFull
       ? 'out-of-descriptors'
       : host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
-    if (refusal !== null) {
-      this.#logRefusal(source, refusal);
+    if (isFull || (refusal !== null && !this.refuse)) {
+      this.#logRefusal(source, refusal ?? 'out-of-descriptors');
       closeFd(fd);
       return;
     }
@@ -78,7 +80,9 @@ export class NativeAcceptor implements EventHandler {
       this.#fixed || !destination
         ? this.#fixedText
         : endpointText({ kind: 'inet', host: destination.ip, port: destination.port });
-    this.serve({ fd, listener, source, destination, destinationText });
+    const accepted = { fd, listener, source, destination, destinationText };
+    if (refusal !== null) this.refuse?.(accepted, refusal);
+    else this.serve(accepted);
   }
 
   #destinationOf(fd: number): { ip: string; port: number } | null {

@@ -91,8 +91,16 @@ export class Duplex {
     return this.#upstream?.bytes ?? 0;
   }
 
-  /** Starts relaying; `firstBytes` were read from the client already. The client's descriptor isn't watched by anybody else any more. */
-  start(upstreamFd: number, isConnected: boolean, firstBytes: Buffer | null): void {
+  /**
+   * Starts relaying; `firstBytes` were read from the client already, `answer` from the upstream. The
+   * descriptors aren't watched by anybody else any more.
+   */
+  start(
+    upstreamFd: number,
+    isConnected: boolean,
+    firstBytes: Buffer | null,
+    answer: Buffer | null = null,
+  ): void {
     const upstream = new End(upstreamFd, this);
     const client = this.#client;
     this.#upstream = upstream;
@@ -101,6 +109,8 @@ export class Duplex {
     upstream.isConnecting = !isConnected;
     client.pending = firstBytes;
     client.bytes = firstBytes?.length ?? 0;
+    upstream.pending = answer;
+    upstream.bytes = answer?.length ?? 0;
     this.loop.add(upstreamFd, EVENTS, upstream);
     this.loop.add(client.fd, EVENTS, client);
   }

@@ -1,4 +1,5 @@
 import type { GatewayConfig, GatewayListener } from '../../ipc/gateway-config.js';
+import type { RefusalCode } from '../../ipc/refusals.js';
 import { closeFd } from '../../sys/descriptors.js';
 import type { NativeLoop } from '../../sys/native-loop.js';
 import { connectionLimit } from '../descriptor-budget.js';
@@ -6,23 +7,26 @@ import type { Demand, Engine, EngineHost, ListeningSocket, RouteMatch } from '..
 import { NativeAcceptor } from './acceptor.js';
 import { type Accepted, type NativeContext, refusalOf } from './context.js';
 import { HelloConnection } from './hello-reader.js';
+import { HttpFront } from './http/http-front.js';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits.js';
 import { PipePool } from './pipe-pool.js';
 import { StreamConnection } from './stream-connection.js';
 
 /** How often connections are looked at that may have become quiet or were too slow, in milliseconds. */
 const SWEEP_MS = 250;
 
-export interface NativeEngineOptions {
+export interface NativeEngineOptions extends Partial<HttpLimits> {
   /** For a whole ClientHello, in milliseconds. */
   readonly helloMs?: number;
   /** The process's descriptor limit; default: as the kernel says. */
   readonly descriptorLimit?: number;
 }
 
-/** The engine on epoll and splice, for one thread that has a loop of its own. It takes `tcp` and `tls`. */
+/** The engine on epoll and splice, for one thread that has a loop of its own. It takes `tcp`, `tls` and `http`. */
 export class NativeEngine implements Engine {
   readonly name = 'native';
   readonly #context: NativeContext;
+  readonly #http: HttpFront;
   readonly #acceptors = new Map<string, NativeAcceptor[]>();
   #onDrained: (() => void) | null = null;
 
@@ -38,14 +42,19 @@ export class NativeEngine implements Engine {
       connections: new Set(),
       connectionLimit: connectionLimit(options.descriptorLimit),
     };
+    this.#http = new HttpFront(this.#context, { ...DEFAULT_HTTP_LIMITS, ...options });
     loop.isTiming = () => host.isTiming;
     setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
   listen(listener: GatewayListener, sockets: readonly ListeningSocket[]): void {
+    const isHttp = listener.protocol === 'http';
+    if (isHttp) this.#http.update(listener);
     const serve = listener.protocol === 'tls' ? this.#serveTls : this.#serveTcp;
-    const acceptors = sockets.map(
-      (socket) => new NativeAcceptor(this.#context, listener, socket, serve),
+    const acceptors = sockets.map((socket) =>
+      isHttp
+        ? new NativeAcceptor(this.#context, listener, socket, this.#serveHttp, this.#refuseHttp)
+        : new NativeAcceptor(this.#context, listener, socket, serve, null),
     );
     this.#acceptors.set(listener.name, acceptors);
   }
@@ -53,24 +62,30 @@ export class NativeEngine implements Engine {
   unlisten(listener: string): void {
     for (const acceptor of this.#acceptors.get(listener) ?? []) acceptor.close();
     this.#acceptors.delete(listener);
+    this.#http.closeWhenIdle(listener);
   }
 
   update(config: GatewayConfig): void {
     for (const listener of config.listeners) {
       for (const acceptor of this.#acceptors.get(listener.name) ?? []) acceptor.listener = listener;
+      if (listener.protocol === 'http') this.#http.update(listener);
     }
   }
 
   closeInstance(service: string, instance: number): void {
+    this.#http.pools.closeInstance(service, instance);
     for (const connection of this.#context.connections) {
       if (connection.service === service && connection.instance === instance) connection.destroy();
     }
   }
 
-  closePooled(): void {}
+  closePooled(service: string, instance: number): void {
+    this.#http.pools.closeIdle(service, instance);
+  }
 
   drain(): Promise<void> {
     for (const listener of [...this.#acceptors.keys()]) this.unlisten(listener);
+    this.#http.closeWhenIdle(null);
     return new Promise((resolve) => {
       this.#onDrained = resolve;
       this.#checkDrained();
@@ -84,6 +99,7 @@ export class NativeEngine implements Engine {
   #sweep(): void {
     const nowMs = performance.now();
     for (const connection of this.#context.connections) connection.sweep(nowMs);
+    this.#http.pools.closeExpired(nowMs);
     if (this.#onDrained) this.#checkDrained();
   }
 
@@ -93,6 +109,11 @@ export class NativeEngine implements Engine {
     };
     new HelloConnection(this.#context, accepted, lead, this.options.helloMs);
   };
+
+  readonly #serveHttp = (accepted: Accepted): void => this.#http.serve(accepted, null);
+
+  readonly #refuseHttp = (accepted: Accepted, code: RefusalCode): void =>
+    this.#http.serve(accepted, code);
 
   readonly #serveTcp = (accepted: Accepted): void => {
     const { listener, destination } = accepted;

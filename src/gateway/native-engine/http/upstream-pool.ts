@@ -70,6 +70,12 @@ export class UpstreamPool {
     settings.idle += 1;
   }
 
+  /** The descriptor is somebody else's from here on. */
+  letGo(connection: UpstreamConnection): void {
+    connection.exchange = null;
+    this.#open.delete(connection);
+  }
+
   /** Closes a connection, pooled or not. */
   close(connection: UpstreamConnection): void {
     const at = this.#idle.indexOf(connection);
@@ -95,8 +101,6 @@ export class UpstreamPool {
   }
 
   closeExpired(nowMs: number): void {
-    const first = this.#idle.findIndex(({ idleUntilMs }) => idleUntilMs <= nowMs);
-    if (first < 0) return;
     for (const connection of this.#idle.filter(({ idleUntilMs }) => idleUntilMs <= nowMs)) {
       this.close(connection);
     }

@@ -1,0 +1,297 @@
+import type { RefusalCode } from '../../../ipc/refusals.js';
+import { EPOLLERR, EPOLLHUP, EPOLLOUT, EPOLLRDHUP } from '../../../sys/epoll.js';
+import type { EventHandler } from '../../../sys/native-loop.js';
+import type { HttpRefusal } from '../../field-section.js';
+import { answerToFraming, codeOfFraming, type OwnAnswer, ownAnswerBytes } from '../../refusal-answer.js';
+import { RequestFraming } from '../../request-framing.js';
+import type { Accepted, NativeConnection } from '../context.js';
+import { Exchange } from './exchange.js';
+import { FreeList } from './free-list.js';
+import type { HttpFront, HttpListener } from './http-front.js';
+import { AT_END, BROKEN, input, NOTHING_NOW, Peer, PEER_EVENTS } from './peer.js';
+
+/** A FIN this soon after the last byte is a client's that has said all and still listens. */
+const HALF_CLOSE_MS = 100;
+/** After the last word: what the client still sends is read that long, so that no reset overtakes it (RFC 9112 9.6). */
+const LINGER_MS = 2000;
+const LINGER_BYTES = 1024 * 1024;
+/** What is read of one client before others have their turn. */
+const TURN_BYTES = 256 * 1024;
+
+const framings = new FreeList(() => new RequestFraming(), 256);
+
+/** `closing`: the last words are on their way; `lingering`: they are sent, and the client is to end. */
+type State = 'open' | 'closing' | 'lingering' | 'gone';
+
+/**
+ * A client of an `http` listener. One request at a time is looked at, and the next one when it is
+ * answered; what was read behind it waits in `rest`, and nothing more is read. Idle it holds no buffer.
+ */
+export class ClientConnection implements NativeConnection, EventHandler {
+  readonly service = null;
+  readonly instance = null;
+  readonly peer: Peer;
+  exchange: Exchange | null = null;
+  /** Null while no request is under way. */
+  framing: RequestFraming | null = null;
+  /** Read, and not yet looked at. */
+  rest: Buffer | null = null;
+  /** The request at hand, or the next, is the last one. */
+  isLast: boolean;
+  /** When the last byte came, or the last answer ended. */
+  lastMs = performance.now();
+  #headSinceMs: number | null = null;
+  #deadlineMs = 0;
+  #lingerBytes = LINGER_BYTES;
+  #state: State = 'open';
+  #isReading = false;
+
+  constructor(
+    readonly front: HttpFront,
+    readonly listener: HttpListener,
+    readonly accepted: Accepted,
+    /** Every request is refused with it. */
+    readonly refusal: RefusalCode | null,
+  ) {
+    this.peer = new Peer(accepted.fd);
+    this.isLast = refusal !== null;
+    front.context.connections.add(this);
+    front.context.loop.add(accepted.fd, PEER_EVENTS, this);
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  onEvents(events: number): void {
+    const { peer, exchange } = this;
+    peer.note(events);
+    if (this.#state !== 'open') return this.#linger();
+    if (exchange === null) return this.advance();
+    if (events & (EPOLLERR | EPOLLHUP)) return this.leave();
+    exchange.onClientEvents((events & EPOLLOUT) !== 0);
+    if (events & EPOLLRDHUP && this.exchange === exchange) this.#judgeEnd(exchange);
+  }
+
+  /** Reads on as long as every request is answered at once. */
+  advance(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    let leftBytes = TURN_BYTES;
+    while (this.#mayRead()) {
+      const { rest } = this;
+      if (rest !== null) {
+        this.rest = null;
+        this.#read(rest, rest.length);
+        continue;
+      }
+      if (!this.peer.isReadable) break;
+      if (leftBytes <= 0) {
+        this.front.context.loop.soon(() => this.advance());
+        break;
+      }
+      const received = this.#receive();
+      if (received <= 0) break;
+      leftBytes -= received;
+      this.#read(input.bytes, received);
+    }
+    this.#isReading = false;
+    if (this.framing?.isBetweenRequests && this.rest === null) {
+      framings.give(this.framing);
+      this.framing = null;
+    }
+  }
+
+  #mayRead(): boolean {
+    if (this.#state !== 'open' || this.exchange !== null) return false;
+    if (this.peer.flush()) return true;
+    if (this.peer.isBroken) this.destroy();
+    return false;
+  }
+
+  #receive(): number {
+    const received = this.peer.receive();
+    if (received > 0) this.lastMs = performance.now();
+    else if (received === AT_END) this.finish();
+    else if (received === BROKEN) this.destroy();
+    return received;
+  }
+
+  #read(bytes: Buffer, to: number): void {
+    this.framing ??= framings.take();
+    const { framing } = this;
+    for (let at = 0; ; ) {
+      const step = framing.read(bytes, at, to);
+      at = framing.position;
+      if (step === 'need-more') {
+        if (!framing.isBetweenRequests) this.#headSinceMs ??= this.lastMs;
+        return;
+      }
+      if (step === 'refusal') return this.#refuseFraming(framing.refusal as HttpRefusal);
+      if (step !== 'head') return;
+      at = this.#begin(framing, bytes, at, to);
+      if (this.#state !== 'open') return;
+      if (this.exchange !== null || this.peer.pending !== null) return this.keepRest(bytes, at, to);
+    }
+  }
+
+  /** Returns how far the request's bytes were taken. */
+  #begin(framing: RequestFraming, bytes: Buffer, at: number, to: number): number {
+    const head = framing.head as NonNullable<RequestFraming['head']>;
+    this.#headSinceMs = null;
+    this.isLast ||= !head.keepAlive;
+    const exchange = new Exchange(this, head, this.lastMs);
+    this.exchange = exchange;
+    if (head.framing.kind === 'none') {
+      framing.read(bytes, at, to);
+      exchange.isRequestEnded = true;
+    }
+    exchange.begin();
+    return exchange.isOver ? at : exchange.takeBody(bytes, at, to);
+  }
+
+  /** Bytes that are for later. */
+  keepRest(bytes: Buffer, at: number, to: number): void {
+    if (at >= to) return;
+    const left = bytes.subarray(at, to);
+    this.rest = bytes === input.bytes ? Buffer.from(left) : left;
+  }
+
+  /** The client sends no more. Whether it left or waits for its answer, only time can tell. */
+  #judgeEnd(exchange: Exchange): void {
+    if (!exchange.isRequestEnded) return;
+    let isPatient = performance.now() - this.lastMs < HALF_CLOSE_MS;
+    if (this.rest === null) {
+      const received = this.peer.receive();
+      if (received === BROKEN) return this.leave();
+      if (received === NOTHING_NOW) return;
+      if (received > 0) {
+        this.keepRest(input.bytes, 0, received);
+        isPatient = true;
+      }
+    }
+    if (!isPatient && exchange.head.keepAlive) this.leave();
+  }
+
+  /** Answers in the gateway's own words. Returns how many bytes that are. */
+  answer(answer: OwnAnswer, { closes, isForHead, minorVersion }: AnswerOptions): number {
+    const connection = closes ? 'close' : minorVersion === 0 ? 'keep-alive' : null;
+    const bytes = ownAnswerBytes(answer, connection, !isForHead);
+    this.peer.sendBytes(bytes);
+    return bytes.length;
+  }
+
+  /** The request at hand is answered: on to the next one. */
+  requestDone(closes: boolean): void {
+    if (this.#state !== 'open') return;
+    this.exchange = null;
+    if (closes || this.isLast) return this.finish();
+    if (this.framing?.isHeld) this.framing.continueHttp();
+    this.lastMs = performance.now();
+    this.advance();
+  }
+
+  #refuseFraming(refusal: HttpRefusal): void {
+    const code = codeOfFraming(refusal);
+    const { host } = this.front.context;
+    const { source } = this.accepted;
+    const { name } = this.listener;
+    host.logRefusal({ listener: name, service: null, source, code, detail: refusal.reason });
+    this.answer(answerToFraming(refusal), { closes: true, isForHead: false, minorVersion: 1 });
+    this.finish();
+  }
+
+  /** Ends an idle connection now, a busy one after the answer. */
+  closeWhenIdle(): void {
+    const isIdle = this.exchange === null && this.framing === null && !this.peer.isReadable;
+    if (isIdle) this.finish();
+    else this.isLast = true;
+  }
+
+  sweep(nowMs: number): void {
+    const { headMs, idleMs } = this.front.limits;
+    if (this.#state !== 'open') {
+      if (nowMs > this.#deadlineMs) this.destroy();
+    } else if (this.exchange !== null) {
+      this.exchange.sweep(nowMs);
+    } else if (this.#headSinceMs !== null) {
+      if (nowMs - this.#headSinceMs <= headMs) return;
+      this.#refuseFraming({ status: 408, reason: 'not sent in time' });
+    } else if (nowMs - this.lastMs > idleMs) {
+      this.finish();
+    }
+  }
+
+  /** Says no more, and closes when all is sent; what the client still sends is dropped. */
+  finish(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    this.#deadlineMs = performance.now() + this.front.limits.bodyMs;
+    this.exchange = null;
+    this.framing = null;
+    this.rest = null;
+    this.#linger();
+  }
+
+  #linger(): void {
+    const { peer } = this;
+    if (this.#state === 'closing') {
+      if (!peer.flush()) {
+        if (peer.isBroken) this.destroy();
+        return;
+      }
+      this.#state = 'lingering';
+      this.#deadlineMs = performance.now() + LINGER_MS;
+      peer.endSending();
+    }
+    while (this.#state === 'lingering' && peer.isReadable) {
+      const received = peer.receive();
+      if (received === NOTHING_NOW) return;
+      this.#lingerBytes -= received;
+      if (received <= 0 || this.#lingerBytes < 0) this.destroy();
+    }
+  }
+
+  /** Closes so that the client notices that the answer isn't whole. */
+  breakOff(isDelimitedByClose: boolean): void {
+    if (!isDelimitedByClose) return this.finish();
+    if (!this.#detach()) return;
+    this.front.context.loop.forget(this.peer.fd);
+    this.peer.reset();
+  }
+
+  /** The client is gone: nobody waits for the answer. */
+  leave(): void {
+    const { exchange } = this;
+    this.destroy();
+    exchange?.onClientLeft();
+  }
+
+  destroy(): void {
+    if (!this.#detach()) return;
+    this.front.context.loop.forget(this.peer.fd);
+    this.peer.close();
+  }
+
+  /** Lets go of the descriptor, which is somebody else's from here on. False: that was so already. */
+  #detach(): boolean {
+    if (this.#state === 'gone') return false;
+    this.#state = 'gone';
+    this.exchange = null;
+    this.framing = null;
+    this.front.forget(this);
+    return true;
+  }
+
+  /** HTTP is over here. */
+  handOver(): number {
+    this.#detach();
+    return this.peer.fd;
+  }
+}
+
+interface AnswerOptions {
+  readonly closes: boolean;
+  readonly isForHead: boolean;
+  readonly minorVersion: 0 | 1;
+}

@@ -1,0 +1,280 @@
+import { ByteStore } from '../../byte-store.js';
+import { ChunkedScanner } from '../../chunked.js';
+import { checkResponseTrailerName } from '../../field-names.js';
+import { Dechunker, writeChunk, writeLastChunk } from './body-coding.js';
+import type { ClientConnection } from './client-connection.js';
+import type { Exchange } from './exchange.js';
+import { FreeList } from './free-list.js';
+import { AT_END, BROKEN, input, NOTHING_NOW, output, type Peer } from './peer.js';
+import { interpretResponse, type ResponseFacts } from './response-head.js';
+import { copyResponseHead, writeResponseHead } from './response-head-writer.js';
+import { ResponseScanner } from './response-scanner.js';
+import { SPLICE_FROM_BYTES, SpliceRelay } from './splice-relay.js';
+
+/** What one response may move before others have their turn. */
+const TURN_BYTES = 1024 * 1024;
+const SWITCHING_PROTOCOLS = 101;
+
+const CHUNKED_LIMITS = {
+  chunkExtensionBytes: 256,
+  extensionBytes: 64 * 1024,
+  trailerBytes: 16 * 1024,
+  trailers: 64,
+};
+
+const scanners = new FreeList(() => new ResponseScanner(), 64);
+const chunkedScanners = new FreeList(
+  () => new ChunkedScanner(CHUNKED_LIMITS, checkResponseTrailerName),
+  64,
+);
+
+/** How the body goes to the client: as it came, put into chunks, or taken out of them. */
+type Coding = 'same' | 'chunk' | 'dechunk';
+
+/** Reads a response as strictly as requests are read, and sends it on as it comes. */
+export class Download {
+  facts: ResponseFacts | null = null;
+  /** A byte of the response has come. */
+  hasBegun = false;
+  isHeadSent = false;
+  isComplete = false;
+  /** Something followed the response that nobody asked for. */
+  isSpoilt = false;
+  bytesOut = 0;
+  /** The answer's end is where the connection closes. */
+  isDelimitedByClose = false;
+  #coding: Coding = 'same';
+  #leftBytes = 0;
+  /** Of the head, while it is in `output`. */
+  #composed = 0;
+  #scanner: ResponseScanner | null = null;
+  /** A head that came in part. */
+  #partialHead: ByteStore | null = null;
+  #chunked: ChunkedScanner | null = null;
+  #dechunker: Dechunker | null = null;
+  #splice: SpliceRelay | null = null;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly client: ClientConnection,
+  ) {}
+
+  /** Moves what there is, up to a bound. */
+  move(): void {
+    const { exchange } = this;
+    const to = this.client.peer;
+    for (let moved = 0; exchange.isDownloading; ) {
+      if (!to.flush() || !(this.#splice?.empty(to) ?? true)) {
+        if (to.isBroken) this.client.leave();
+        return;
+      }
+      if (this.isComplete) return exchange.onAnswered();
+      const from = exchange.upstream?.peer as Peer;
+      if (!from.isReadable) return;
+      if (moved >= TURN_BYTES) return exchange.loop.soon(() => this.move());
+      const count = this.#step(from);
+      if (count < 0) return;
+      moved += count;
+    }
+  }
+
+  /** How many bytes came; negative: there are none now, or it is all over. */
+  #step(from: Peer): number {
+    const received = this.#mayExpectMuch() && this.#canSplice() ? this.#spliceIn(from) : from.receive();
+    if (received === NOTHING_NOW) return received;
+    if (received === BROKEN) return this.#fail('broke off');
+    if (received === AT_END) return this.#end();
+    this.hasBegun = true;
+    if (this.#splice?.isEmpty ?? true) this.#take(0, received);
+    return received;
+  }
+
+  #mayExpectMuch(): boolean {
+    return this.isHeadSent && this.facts?.body === 'length' && this.#leftBytes >= SPLICE_FROM_BYTES;
+  }
+
+  #canSplice(): boolean {
+    this.#splice ??= new SpliceRelay(this.exchange.pipes);
+    return this.#splice.begin();
+  }
+
+  #spliceIn(from: Peer): number {
+    const moved = this.#splice?.fill(from, this.#leftBytes) ?? 0;
+    if (moved <= 0) return moved;
+    this.bytesOut += moved;
+    this.#leftBytes -= moved;
+    this.isComplete = this.#leftBytes === 0;
+    return moved;
+  }
+
+  #end(): number {
+    const isWhole = this.isHeadSent && this.facts?.body === 'close';
+    if (!isWhole) return this.#fail(this.hasBegun ? 'broke off' : 'closed without an answer');
+    if (this.#coding === 'chunk') this.#sendOutput(writeLastChunk(output.bytes, 0));
+    this.isComplete = true;
+    return 0;
+  }
+
+  #fail(reason: string): number {
+    this.exchange.onUpstreamFailed(reason);
+    return -1;
+  }
+
+  /** Bytes in `input`. */
+  #take(from: number, to: number): void {
+    let at = from;
+    while (this.facts === null) {
+      at = this.#readHead(at, to);
+      if (at < 0) return;
+    }
+    this.#takeBody(at, to);
+  }
+
+  /** Returns where the head ends; negative: it hasn't ended, or it was the last of this exchange. */
+  #readHead(from: number, to: number): number {
+    this.#scanner ??= scanners.take();
+    const scanner = this.#scanner;
+    const store = this.#partialHead;
+    if (store === null) {
+      scanner.reset();
+      const end = scanner.scan(input.bytes, from, to, from);
+      return this.#judgeHead(input.bytes, from, end, to - end, to);
+    }
+    const before = store.length;
+    store.append(input.bytes, from, to);
+    const { bytes } = store;
+    const end = scanner.scan(bytes, before, bytes.length, 0);
+    if (scanner.done) this.#partialHead = null;
+    return this.#judgeHead(bytes, 0, end, bytes.length - end, to);
+  }
+
+  /** The head lies in `bytes` from `base` to `end`; `followingBytes` are behind it, up to `to` of `input`. */
+  #judgeHead(
+    bytes: Buffer,
+    base: number,
+    end: number,
+    followingBytes: number,
+    to: number,
+  ): number {
+    const scanner = this.#scanner as ResponseScanner;
+    if (scanner.fault !== null) return this.#fail(scanner.fault);
+    if (!scanner.done) {
+      if (this.#partialHead === null && base < end) {
+        this.#partialHead = new ByteStore();
+        this.#partialHead.append(bytes, base, end);
+      }
+      return -1;
+    }
+    const facts = interpretResponse(bytes, base, scanner, this.exchange.isForHead);
+    if (typeof facts === 'string') return this.#fail(facts);
+    if (facts.status === SWITCHING_PROTOCOLS) {
+      const behind = input.bytes.subarray(to - followingBytes, to);
+      return this.#upgrade(copyResponseHead(bytes, base, end), behind);
+    }
+    if (facts.status < 200) this.#inform(bytes, base, end, facts.status);
+    else this.#begin(bytes, base, end, facts);
+    return to - followingBytes;
+  }
+
+  #upgrade(head: Buffer, behind: Buffer): number {
+    this.exchange.onUpgraded(Buffer.concat([head, behind]));
+    return -1;
+  }
+
+  /** Sends a 1xx response on (RFC 9110 15.2); HTTP/1.0 has none. */
+  #inform(bytes: Buffer, base: number, end: number, status: number): void {
+    this.exchange.onInformed(status);
+    if (this.exchange.head.minorVersion === 0) return;
+    const plan = { isChunked: false, connection: null };
+    this.#sendOutput(writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan));
+  }
+
+  #begin(bytes: Buffer, base: number, end: number, facts: ResponseFacts): void {
+    const { exchange, client } = this;
+    const isOld = exchange.head.minorVersion === 0;
+    this.facts = facts;
+    this.#leftBytes = facts.bytes;
+    if (facts.body === 'chunked') this.#chunked = chunkedScanners.take();
+    this.#chunked?.reset();
+    if (facts.body === 'chunked' && isOld) this.#coding = 'dechunk';
+    if (facts.body === 'close' && !isOld) this.#coding = 'chunk';
+    const hasOpenEnd = facts.body === 'chunked' || facts.body === 'close';
+    this.isDelimitedByClose = hasOpenEnd && isOld;
+    client.isLast ||= this.isDelimitedByClose || exchange.leavesBodyUnread(facts);
+    const connection = client.isLast ? 'close' : isOld ? 'keep-alive' : null;
+    const plan = { isChunked: hasOpenEnd && !isOld, connection } as const;
+    this.#composed = writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan);
+    scanners.give(this.#scanner as ResponseScanner);
+    this.#scanner = null;
+  }
+
+  #takeBody(from: number, to: number): void {
+    const end = this.#scanBody(from, to);
+    if (end < 0) return;
+    if (this.isComplete && end < to) this.isSpoilt = true;
+    const composed = this.#composed;
+    this.#composed = 0;
+    this.isHeadSent = true;
+    if (this.#coding === 'same') return this.#sendSame(composed, from, end);
+    let length =
+      this.#coding === 'chunk'
+        ? writeChunk(input.bytes, from, end, output.bytes, composed)
+        : this.#dechunk(from, end, composed);
+    if (this.isComplete && this.#coding === 'chunk') length = writeLastChunk(output.bytes, length);
+    this.#sendOutput(length);
+  }
+
+  #dechunk(from: number, to: number, composed: number): number {
+    this.#dechunker ??= new Dechunker();
+    return this.#dechunker.decode(input.bytes, from, to, output.bytes, composed);
+  }
+
+  /** Where what belongs to the body ends; negative: it was all over. */
+  #scanBody(from: number, to: number): number {
+    switch (this.facts?.body) {
+      case 'none':
+        this.isComplete = true;
+        return from;
+      case 'length': {
+        const end = Math.min(to, from + this.#leftBytes);
+        this.#leftBytes -= end - from;
+        this.isComplete = this.#leftBytes === 0;
+        return end;
+      }
+      case 'chunked':
+        return this.#scanChunked(this.#chunked as ChunkedScanner, from, to);
+      default:
+        return to;
+    }
+  }
+
+  #scanChunked(chunked: ChunkedScanner, from: number, to: number): number {
+    const end = chunked.scan(input.bytes, from, to);
+    if (chunked.refusal !== null) return this.#fail(chunked.refusal.reason);
+    this.isComplete = chunked.done;
+    return end;
+  }
+
+  #sendSame(composed: number, from: number, to: number): void {
+    if (composed === 0) {
+      this.bytesOut += to - from;
+      this.client.peer.send(input, from, to - from);
+      return;
+    }
+    this.#sendOutput(composed + input.bytes.copy(output.bytes, composed, from, to));
+  }
+
+  #sendOutput(length: number): void {
+    this.bytesOut += length;
+    this.client.peer.send(output, 0, length);
+  }
+
+  /** It is over, whole or not. */
+  release(): void {
+    this.#splice?.release();
+    if (this.#scanner) scanners.give(this.#scanner);
+    if (this.#chunked) chunkedScanners.give(this.#chunked);
+    this.#scanner = null;
+    this.#chunked = null;
+  }
+}

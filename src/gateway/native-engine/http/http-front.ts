@@ -1,0 +1,61 @@
+import type { GatewayListener } from '../../../ipc/gateway-config.js';
+import type { RefusalCode } from '../../../ipc/refusals.js';
+import { buildCidrMatcher } from '../../access-list.js';
+import type { Accepted, NativeContext } from '../context.js';
+import { ClientConnection } from './client-connection.js';
+import type { HttpLimits } from './limits.js';
+import { UpstreamPools } from './upstream-pools.js';
+
+/** What of a listener's settings may change while its connections are open. */
+export interface HttpListener {
+  readonly name: string;
+  redirect: 'https' | null;
+  /** Whether the address is of a proxy whose word about its clients is believed. */
+  isTrusted: (ip: string) => boolean;
+}
+
+/** Serves HTTP on the connections of one thread. */
+export class HttpFront {
+  readonly pools: UpstreamPools;
+  readonly #listeners = new Map<string, HttpListener>();
+  readonly #clients = new Set<ClientConnection>();
+  #isDraining = false;
+
+  constructor(
+    readonly context: NativeContext,
+    readonly limits: HttpLimits,
+  ) {
+    this.pools = new UpstreamPools(context, limits.pooledMs);
+  }
+
+  /** New settings of a listener, or a new listener. */
+  update({ name, redirect, trustedProxies }: GatewayListener): void {
+    const listener = this.#listeners.get(name) ?? { name, redirect, isTrusted: () => false };
+    listener.redirect = redirect;
+    listener.isTrusted =
+      trustedProxies.length === 0 ? () => false : buildCidrMatcher(trustedProxies);
+    this.#listeners.set(name, listener);
+  }
+
+  /** `refusal`: every request of this connection is refused with it. */
+  serve(accepted: Accepted, refusal: RefusalCode | null): void {
+    const listener = this.#listeners.get(accepted.listener.name);
+    if (!listener) throw new Error(`no settings for listener ${accepted.listener.name}`);
+    const client = new ClientConnection(this, listener, accepted, refusal);
+    client.isLast ||= this.#isDraining;
+    this.#clients.add(client);
+  }
+
+  forget(client: ClientConnection): void {
+    this.#clients.delete(client);
+    this.context.connections.delete(client);
+  }
+
+  /** Ends idle connections of a listener (null: of all), and busy ones after their answer. */
+  closeWhenIdle(listener: string | null): void {
+    this.#isDraining ||= listener === null;
+    for (const client of [...this.#clients]) {
+      if (listener === null || client.listener.name === listener) client.closeWhenIdle();
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import type { HttpRefusal } from '../../field-section.js';
+import type { RequestFraming } from '../../request-framing.js';
+import type { ClientConnection } from './client-connection.js';
+import type { Exchange } from './exchange.js';
+import { AT_END, BROKEN, input, type Peer } from './peer.js';
+import { SPLICE_FROM_BYTES, SpliceRelay } from './splice-relay.js';
+
+/** What one request may move before others have their turn. */
+const TURN_BYTES = 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+/** Sends a request's body on as it comes, framed as it is; what finds no room stays with the client. */
+export class Upload {
+  #splice: SpliceRelay | null = null;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly client: ClientConnection,
+  ) {}
+
+  /** The service takes no more for now: the client isn't waited for. */
+  get isBlocked(): boolean {
+    return this.exchange.upstream?.peer.pending != null || !(this.#splice?.isEmpty ?? true);
+  }
+
+  /** Sends on what belongs to the request, and returns where that ends. */
+  take(bytes: Buffer, from: number, to: number): number {
+    const { exchange } = this;
+    const framing = this.client.framing as RequestFraming;
+    for (let at = from; ; ) {
+      const step = framing.read(bytes, at, to);
+      const end = framing.position;
+      if (step === 'body') this.#pass(bytes, at, end);
+      else if (step === 'end') {
+        exchange.isRequestEnded = true;
+        return end;
+      } else {
+        if (step === 'refusal') exchange.refuseFraming(framing.refusal as HttpRefusal);
+        return end;
+      }
+      at = end;
+    }
+  }
+
+  #pass(bytes: Buffer, from: number, to: number): void {
+    const upstream = this.exchange.upstream?.peer;
+    this.exchange.bytesIn += to - from;
+    if (bytes === input.bytes) upstream?.send(input, from, to - from);
+    else upstream?.sendBytes(bytes.subarray(from, to));
+  }
+
+  /** Moves what there is, up to a bound. */
+  move(): void {
+    const { exchange } = this;
+    for (let moved = 0; exchange.isUploading; ) {
+      const to = exchange.upstream?.peer as Peer;
+      if (!to.flush() || !(this.#splice?.empty(to) ?? true)) {
+        if (to.isBroken) exchange.onUploadBroken();
+        return;
+      }
+      if (exchange.isRequestEnded) return exchange.onUploaded();
+      if (moved >= TURN_BYTES) return exchange.loop.soon(() => this.move());
+      const count = this.#step();
+      if (count < 0) return;
+      moved += count;
+    }
+  }
+
+  /** How many bytes were looked at; negative: there are none now. */
+  #step(): number {
+    const { client } = this;
+    const { rest } = client;
+    if (rest !== null) {
+      client.rest = null;
+      client.keepRest(rest, this.take(rest, 0, rest.length), rest.length);
+      return rest.length;
+    }
+    if (!client.peer.isReadable) return -1;
+    const leftBytes = client.framing?.bodyLeftBytes ?? 0;
+    const received =
+      leftBytes >= SPLICE_FROM_BYTES && this.#canSplice()
+        ? this.#spliceIn(leftBytes)
+        : this.#copyIn();
+    if (received === AT_END || received === BROKEN) client.leave();
+    if (received <= 0) return -1;
+    client.lastMs = performance.now();
+    return received;
+  }
+
+  #copyIn(): number {
+    const received = this.client.peer.receive();
+    if (received > 0) this.client.keepRest(input.bytes, this.take(input.bytes, 0, received), received);
+    return received;
+  }
+
+  #spliceIn(leftBytes: number): number {
+    const { client, exchange } = this;
+    const moved = this.#splice?.fill(client.peer, leftBytes) ?? 0;
+    if (moved <= 0) return moved;
+    exchange.bytesIn += moved;
+    client.framing?.skipBody(moved);
+    if (moved === leftBytes) this.take(EMPTY, 0, 0);
+    return moved;
+  }
+
+  #canSplice(): boolean {
+    this.#splice ??= new SpliceRelay(this.exchange.pipes);
+    return this.#splice.begin();
+  }
+
+  /** It is over; a pipe that isn't empty isn't used again. */
+  release(): void {
+    this.#splice?.release();
+  }
+}
