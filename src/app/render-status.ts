@@ -31,7 +31,7 @@ export function renderStatus(status: Status, style: RenderStyle): string {
       .map((service) => renderFailure(service, style)),
     renderTable(LISTENER_COLUMNS, status.listeners, paint),
     renderTable(GATEWAY_COLUMNS, status.gateways, paint),
-    status.unenforced.map((what) => paint('red', printable(`NOT ENFORCED: ${what}`))),
+    (status.unenforced ?? []).map((what) => paint('red', printable(`NOT ENFORCED: ${what}`))),
     [`rouse ${version}, pid ${pid}, up ${renderAge(uptimeMs)}`],
   ];
   const shown = sections.filter((lines) => lines.length > 0);

@@ -1,6 +1,6 @@
 import type { LoadContext } from './load-context.js';
 import type { GatewaySettings } from './model.js';
-import { DEFAULT_ENGINE, type GatewayShape, SUPPORTED_ENGINES } from './schema/config.js';
+import { DEFAULT_ENGINE, type GatewayShape } from './schema/config.js';
 import { didYouMean } from './suggest.js';
 
 /**
@@ -35,7 +35,6 @@ export function resolveGateways(
       context.problem(['listeners', name], 'no gateway has this listener', { at: 'key' });
   }
   return [...declared].map(([name, shape]) => {
-    checkEngine(name, shape, context);
     const { engine, threads, cpus } = shape;
     return { name, listeners: shape.listeners ?? rest, engine, threads, cpus };
   });
@@ -59,10 +58,4 @@ function claimListeners(
     }
   }
   return owners;
-}
-
-function checkEngine(name: string, { engine }: GatewayShape, context: LoadContext): void {
-  if (SUPPORTED_ENGINES.includes(engine)) return;
-  const message = `the engine "${engine}" is not supported by this version yet`;
-  context.problem(['gateways', name, 'engine'], message);
 }

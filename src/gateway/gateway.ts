@@ -18,7 +18,8 @@ import { SupervisorLink } from './supervisor-link.js';
 
 const CONFIG_LIMIT_BYTES = 512 * 1024 * 1024;
 const REPORT_EVERY_MS = 1000;
-const REPORT_ROWS = 128;
+/** With the longest names and every refusal a row has 1 KiB, and a packet holds 64. */
+const REPORT_ROWS = 32;
 
 export interface GatewaySettings {
   readonly log: Logger;

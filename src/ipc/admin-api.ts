@@ -101,8 +101,8 @@ export interface Status {
   readonly services: readonly ServiceStatus[];
   readonly listeners: readonly ListenerStatus[];
   readonly gateways: readonly GatewayStatus[];
-  /** What the config asks for and this machine can't enforce (`enforce: best-effort`), one sentence each. */
-  readonly unenforced: readonly string[];
+  /** What the config asks for and this machine can't enforce (`enforce: best-effort`), one sentence each; left out where there is none. */
+  readonly unenforced?: readonly string[];
   readonly supervisor: {
     readonly pid: number;
     readonly version: string;

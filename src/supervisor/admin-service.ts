@@ -36,6 +36,7 @@ export class AdminService implements AdminApi {
   async status(): Promise<Status> {
     const { supervisor, version } = this.settings;
     await Promise.all(supervisor.gateways.map((gateway) => gateway.refreshCounters()));
+    const unenforced = supervisor.machine.unenforcedOf(supervisor.config.services);
     return {
       services: [...supervisor.drivers.values()].map((driver) => this.#statusOf(driver)),
       listeners: supervisor.config.listeners.map(({ name, protocol }) =>
@@ -49,7 +50,7 @@ export class AdminService implements AdminApi {
         isolation: supervisor.machine.description,
         restarts: gateway.restarts,
       })),
-      unenforced: supervisor.machine.unenforcedOf(supervisor.config.services),
+      ...(unenforced.length > 0 && { unenforced }),
       supervisor: {
         pid: process.pid,
         version,

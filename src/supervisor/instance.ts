@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Service, Upstream } from '../config/model.js';
 import { formatUpstream, parseUpstream } from '../config/upstream.js';
@@ -31,18 +29,17 @@ import {
   planFor,
 } from './upstream-dialer.js';
 import type { Vps } from './vps.js';
+import { addressesOf, planProgram } from './launch-plan.js';
+import { ProcessControl, renice } from './process-control.js';
 import type { PreparedVps } from './vps-store.js';
 
 const SOCKET_UPSTREAM_BACKLOG = 4096;
 const FIRST_LISTEN_FD = 3;
-const SIGSTOP = 19;
-const SIGCONT = 18;
 const SIGKILL = 9;
 const SIGTERM = 15;
 /** How often a VPS whose first process ended is looked at until its daemons end too, in milliseconds. */
 const DAEMON_CHECK_FIRST_MS = 20;
 const DAEMON_CHECK_MAX_MS = 1000;
-const FREEZE_PASSES = 8;
 const ECONNREFUSED = 111;
 
 export interface InstanceSettings {
@@ -88,12 +85,14 @@ export class Instance {
   /** Processes that may run already, and aren't known yet. */
   #launching = 0;
   #isOutOfMemory = false;
+  readonly #control: ProcessControl;
   readonly #watches: readonly (() => void)[];
 
   constructor(private readonly settings: InstanceSettings) {
     this.id = settings.id;
     this.service = settings.service;
     this.#output = new OutputPipe(settings.onOutput);
+    this.#control = new ProcessControl(settings.prepared.vps, () => this.#startedPids());
     this.#watches = this.#watchCgroup();
   }
 
@@ -255,33 +254,13 @@ export class Instance {
     listenNames: readonly string[];
     connection: ConnectionAddresses | null;
   }): Promise<ChildProcessHandle> {
-    const { identity, launcher, notify, userName } = this.settings;
-    const { run, cpus } = this.service;
-    const directory = run.directory ?? '/';
-    const environment = serviceEnvironment({
-      directory: run.directory,
-      user: userName,
-      environment: run.environment,
-      fileEnvironment: this.#readEnvironmentFile(),
-      inherited: process.env,
-      searchPath: systemPath(),
-      notifySocket: notify?.inside ?? null,
-      stateDirectory: this.settings.prepared.stateDirectory,
-      egressAddress: this.settings.prepared.egressAddress,
-      directHosts: Object.values(this.service.reach).map(({ host }) => host),
-      listenNames: how.listenNames,
-      connection: how.connection,
+    const { identity, launcher, notify, userName, prepared, rlimits } = this.settings;
+    const program = planProgram({
+      ...{ service: this.service, userName, prepared, rlimits, notifySocket: notify?.inside ?? null },
+      ...{ listenNames: how.listenNames, connection: how.connection },
     });
-    const program = findCommand(run.command[0] ?? '', environment.PATH ?? '', directory);
-    if (!program)
-      throw new RouseError('start', `${run.command[0]}: no such program in ${environment.PATH}`);
-    const limited = wrapForLimits([program, ...run.command.slice(1)], this.settings.rlimits);
-    const argv = how.listenNames.length > 0 ? wrapForListenPid(limited) : limited;
     const child = await this.#launchWith(launcher, {
-      executable: argv[0] as string,
-      arguments: argv[0] === program ? [run.command[0] as string, ...argv.slice(1)] : argv,
-      environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-      directory,
+      ...program,
       descriptors: [
         [how.stdin ?? this.#output.nullFd, 0],
         [how.stdin ?? this.#output.writeFd, 1],
@@ -290,10 +269,10 @@ export class Instance {
       ],
       ...this.#vps.target,
       identity,
-      umask: run.umask,
-      cpus,
+      umask: this.service.run.umask,
+      cpus: this.service.cpus,
     });
-    if (run.nice !== null) renice(child.pid, run.nice);
+    if (this.service.run.nice !== null) renice(child.pid, this.service.run.nice);
     return child;
   }
 
@@ -324,16 +303,6 @@ export class Instance {
   #onRunaway(reason: string): void {
     this.settings.onTrouble(`killed: ${reason}`);
     this.kill();
-  }
-
-  #readEnvironmentFile(): Record<string, string> {
-    const { environmentFile } = this.service.run;
-    if (environmentFile === null) return {};
-    try {
-      return parseEnvironmentFile(readFileSync(environmentFile, 'utf8'), environmentFile);
-    } catch (error) {
-      throw new RouseError('start', `environment_file ${environmentFile}: ${messageOf(error)}`);
-    }
   }
 
   #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
@@ -441,7 +410,7 @@ export class Instance {
   /** The stop signal to every process, as systemd does; SIGCONT is `thaw`'s. `onGone` follows when all have ended. */
   signalStop(): void {
     this.#isEnding = true;
-    this.#signalAll(signalNumber(this.service.stopSignal) ?? SIGTERM);
+    this.#control.signal(signalNumber(this.service.stopSignal) ?? SIGTERM);
     this.#checkGone(DAEMON_CHECK_FIRST_MS);
   }
 
@@ -452,37 +421,20 @@ export class Instance {
     void this.#vps.dispose().then(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
   }
 
+  /** By its cgroup; where there is none by signals. */
+  freeze(reclaim: boolean): void {
+    this.#control.freeze(reclaim);
+  }
+
+  thaw(): void {
+    this.#control.thaw();
+  }
+
   /** Gives `change` what limits of a running instance are changed by. */
   changeLimits(
     change: (cgroup: ServiceCgroup | null, processes: () => readonly number[]) => void,
   ): void {
-    change(this.#vps.cgroup, () => this.#vps.processes(this.#startedPids()));
-  }
-
-  /** By its cgroup; where there is none by SIGSTOP to every process, until no new one shows up. */
-  freeze(reclaim: boolean): void {
-    const { cgroup } = this.#vps;
-    if (cgroup?.freeze()) {
-      if (reclaim) void cgroup.reclaim();
-      return;
-    }
-    const stopped = new Set<number>();
-    for (let pass = 0; pass < FREEZE_PASSES; pass += 1) {
-      const fresh = this.#vps.processes(this.#startedPids()).filter((pid) => !stopped.has(pid));
-      if (fresh.length === 0) return;
-      for (const pid of fresh) {
-        stopped.add(pid);
-        sendSignal(pid, SIGSTOP);
-      }
-    }
-  }
-
-  thaw(): void {
-    if (!this.#vps.cgroup?.thaw()) this.#signalAll(SIGCONT);
-  }
-
-  #signalAll(signal: number): void {
-    for (const pid of this.#vps.processes(this.#startedPids())) sendSignal(pid, signal);
+    change(this.#vps.cgroup, () => this.#control.pids());
   }
 
   /** Ends what is left of it, and its VPS. Idempotent. */
@@ -495,32 +447,6 @@ export class Instance {
     if (this.#listeningFd !== null) closeFd(this.#listeningFd);
     await this.settings.prepared.release();
     this.#output.close();
-  }
-}
-
-function addressesOf(ends: ConnectionEnds): ConnectionAddresses {
-  return { remote: inetOf(ends.source), local: inetOf(ends.destination) };
-}
-
-/** `127.0.0.1:80` or `[::1]:80`; null for a Unix socket. */
-function inetOf(text: string): { ip: string; port: number } | null {
-  const [, ip, port] = /^\[?([0-9a-fA-F.:]+)\]?:(\d+)$/.exec(text) ?? [];
-  return ip === undefined ? null : { ip, port: Number(port) };
-}
-
-function renice(pid: number, nice: number): void {
-  try {
-    setPriority(pid, nice);
-  } catch {
-    // It has ended already.
-  }
-}
-
-function sendSignal(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended.
   }
 }
 

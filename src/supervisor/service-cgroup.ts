@@ -9,6 +9,8 @@ export type CgroupLimits = Service['resources'] & { readonly cpus: readonly numb
 const CPU_PERIOD_US = 100_000;
 /** memory.high lies below memory.max by this factor, so that reclaim comes before the kill. */
 const HIGH_SHARE = 0.9;
+/** Freezing takes some 30 us, more where a process is in the middle of a system call: it isn't waited for long. */
+const FREEZE_LOOKS = 20;
 const RECLAIM_STEP_BYTES = 16 * 1024 * 1024;
 /** bubblewrap twice, and what it holds: they are not the service's. */
 const HOLDER_TASKS = 3;
@@ -73,6 +75,9 @@ export class ServiceCgroup {
   /** False where the kernel can't: then signals must do. */
   freeze(): boolean {
     this.#isFrozen = this.group.tryWrite('cgroup.freeze', '1');
+    for (let look = 0; this.#isFrozen && look < FREEZE_LOOKS; look += 1) {
+      if (this.group.readKey('cgroup.events', 'frozen') === 1) break;
+    }
     return this.#isFrozen;
   }
 

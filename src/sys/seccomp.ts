@@ -186,11 +186,6 @@ export function assembleFilter(kind: FilterKind, arch: string): Buffer | null {
   return bytes;
 }
 
-/** Names of the calls that are refused whatever their arguments. */
-export function refusedCalls(arch: Arch): readonly string[] {
-  return RULES.filter((rule) => rule[arch] !== null && !rule.when).map(({ call }) => call);
-}
-
 const SYS_SECCOMP = process.arch === 'arm64' ? 277 : 317;
 const SECCOMP_SET_MODE_FILTER = 1;
 

@@ -70,7 +70,6 @@ export function sampleStatus(): Status {
         restarts: 1,
       },
     ],
-    unenforced: [],
     supervisor: { pid: 4690, version: '0.1.0', uptimeMs: 3_723_000 },
   };
 }

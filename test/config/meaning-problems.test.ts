@@ -159,14 +159,13 @@ metrics: { address: "127.0.0.1:81" }
     ],
   ],
   [
-    'gateways: a listener in two, in none, unknown; an engine to come',
-    `${LISTENERS.replace('services:', 'gateways:')}  x: { listeners: [web, tpc] }\n  y: { listeners: [web], engine: native }\n`,
+    'gateways: a listener in two, in none, unknown',
+    `${LISTENERS.replace('services:', 'gateways:')}  x: { listeners: [web, tpc] }\n  y: { listeners: [web] }\n`,
     [
       'main.yaml:3:3: listeners.tls: no gateway has this listener',
       'main.yaml:4:3: listeners.tcp: no gateway has this listener',
       'main.yaml:6:25: gateways.x.listeners[1]: there is no listener "tpc"; did you mean "tcp"?',
       'main.yaml:7:20: gateways.y.listeners[0]: gateway x has this listener already (the other: main.yaml:6:20)',
-      'main.yaml:7:34: gateways.y.engine: the engine "native" is not supported by this version yet',
     ],
   ],
   [

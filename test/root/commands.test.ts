@@ -2,7 +2,7 @@ import type { ServiceStatus, Status } from 'rouse';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROGRAM, runRouse } from '../app/program.js';
 import { get } from '../support/http-client.js';
-import { seeProcess } from '../support/processes.js';
+import { seeProcess, standsStill } from '../support/processes.js';
 import { RawClient } from '../support/raw-client.js';
 import { TestProcess } from '../support/run-process.js';
 import { waitFor } from '../support/wait-for.js';
@@ -42,9 +42,8 @@ describe.skipIf(whyNoIsolation !== null)(titled('commands against a running rous
     const { code, stdout, stderr } = await run('status', '--json');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const status = JSON.parse(stdout) as Status;
-    expect(Object.keys(status)).toEqual(['services', 'listeners', 'gateways', 'supervisor']);
     const [web] = status.services;
-    expect(web).toEqual({
+    expect(web).toMatchObject({
       name: 'web',
       state: 'stopped',
       pid: null,
@@ -57,10 +56,9 @@ describe.skipIf(whyNoIsolation !== null)(titled('commands against a running rous
       coldStart: { lastMs: null, p50Ms: null, p99Ms: null },
       lastWake: null,
       lastExit: null,
-      failure: null,
     });
     const [listener] = status.listeners;
-    expect(listener).toEqual({
+    expect(listener).toMatchObject({
       name: 'web',
       addresses: [expect.stringMatching(/^127\.0\.0\.1:\d+$/)],
       protocol: 'http',
@@ -69,9 +67,14 @@ describe.skipIf(whyNoIsolation !== null)(titled('commands against a running rous
       refused: 0,
     });
     const [gateway] = status.gateways;
-    expect(gateway).toMatchObject({ name: 'main', pid: expect.any(Number), restarts: 0 });
-    expect(Object.keys(gateway ?? {})).toEqual(['name', 'pid', 'engine', 'isolation', 'restarts']);
-    expect(status.supervisor).toEqual({
+    expect(gateway).toMatchObject({
+      name: 'main',
+      pid: expect.any(Number),
+      engine: expect.any(String),
+      isolation: expect.any(String),
+      restarts: 0,
+    });
+    expect(status.supervisor).toMatchObject({
       pid: rouse.pid,
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       uptimeMs: expect.any(Number),
@@ -160,7 +163,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('commands against a running rous
     await run('wake', 'web');
     expect((await run('freeze', 'web')).stdout).toMatch(/^web is frozen \(pid \d+\)\n$/);
     const { pid } = await statusOf('web');
-    expect(seeProcess(pid ?? 0)?.state).toBe('T');
+    expect(standsStill(pid ?? 0)).toBe(true);
     expect((await get(await rouse.port('web'), '/')).status).toBe(200);
     expect(await statusOf('web')).toMatchObject({ state: 'running', pid });
   });

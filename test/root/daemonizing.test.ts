@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isRunning, listDescendants } from '../support/processes.js';
+import { isRunning, listDescendants, standsStill } from '../support/processes.js';
 import { RawClient } from '../support/raw-client.js';
 import { waitFor } from '../support/wait-for.js';
 import { listenersOf, RunningRouse, serviceOf, titled, whyNoIsolation } from './root-support.js';
@@ -46,7 +46,9 @@ describe.skipIf(whyNoIsolation !== null)(titled('a server that daemonizes'), () 
     const idle = { freeze: '100ms', stop: '500ms' };
     await using running = await RunningRouse.start(configWith({ idle }));
     const first = await ask(running);
-    await waitFor(() => daemonsOf(running)[0]?.state === 'T', { what: 'a stopped daemon' });
+    await waitFor(() => daemonsOf(running).some(({ pid }) => standsStill(pid)), {
+      what: 'a daemon that stands still',
+    });
     expect(await ask(running)).toBe(first);
     await running.untilState('daemon', 'stopped');
     expect(daemonsOf(running)).toEqual([]);

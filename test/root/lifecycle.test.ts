@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fixturePath } from '../support/fixture.js';
 import { get } from '../support/http-client.js';
-import { seeProcess } from '../support/processes.js';
+import { seeProcess, standsStill } from '../support/processes.js';
 import { RawClient } from '../support/raw-client.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitFor } from '../support/wait-for.js';
@@ -93,7 +93,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('the life of a service'), () => 
     const { pid } = await running.service('freezes');
     for (let round = 1; round <= 3; round += 1) {
       await running.untilState('freezes', 'frozen', round);
-      await waitFor(() => seeProcess(pid ?? 0)?.state === 'T', { what: 'a stopped process' });
+      await waitFor(() => standsStill(pid ?? 0), { what: 'a process that stands still' });
       expect((await ask('freezes')).body).toContain('hello');
     }
     expect(await running.service('freezes')).toMatchObject({ pid, starts: 1 });
@@ -102,7 +102,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('the life of a service'), () => 
   test('many requests at once to a frozen service thaw it once', async () => {
     await running.rouse.wake('freezes');
     const { pid } = await running.service('freezes');
-    await waitFor(() => seeProcess(pid ?? 0)?.state === 'T', { what: 'a stopped process' });
+    await waitFor(() => standsStill(pid ?? 0), { what: 'a process that stands still' });
     const answers = await Promise.all(Array.from({ length: 50 }, () => ask('freezes')));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   });
@@ -146,7 +146,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('the life of a service'), () => 
     const { pid } = await running.service('quiet');
     for (const [round, word] of ['two', 'three'].entries()) {
       await running.untilState('quiet', 'frozen', round + 1);
-      await waitFor(() => seeProcess(pid ?? 0)?.state === 'T', { what: 'a stopped process' });
+      await waitFor(() => standsStill(pid ?? 0), { what: 'a process that stands still' });
       expect(await running.service('quiet')).toMatchObject({ connections: 1 });
       await client.send(`${word}\n`);
       await client.readText(word);

@@ -71,6 +71,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service counts as ready'), ()
   test('notify: who never says it is given up', async () => {
     await using client = await connect('late');
     expect((await client.readToEnd()).toString()).toBe('');
+    await running.untilState('late', 'failed');
     expect((await running.service('late')).failure?.reason).toMatch(/^not ready within 0\.4 s/);
   });
 
@@ -89,6 +90,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service counts as ready'), ()
   test('http: who only answers with errors is given up, with the last answer in the reason', async () => {
     const { status } = await get(await running.port('web'), '/', { host: 'never' });
     expect(status).toBe(503);
+    await running.untilState('never', 'failed');
     const { failure } = await running.service('never');
     expect(failure?.reason).toBe('not ready within 0.5 s (last answer: 503)');
   });

@@ -197,7 +197,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('where no isolation can be had')
       await lines.send('hello\n');
       await lines.readText('1 hello');
       const { gateways } = await rouse.status();
-      expect(gateways[0]).toMatchObject({ isolation: 'none' });
+      expect(gateways[0]).toMatchObject({ isolation: expect.stringMatching(/^none/) });
       const processes = listDescendants(rouse.pid);
       expect(processes.length).toBeGreaterThan(2);
       lines.end();

@@ -94,6 +94,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('a service that does not start')
   test('who never listens is given up after start_timeout, and nothing of it is left', async () => {
     const answer = await ask('silent');
     expect(answer.status).toBe(503);
+    await running.untilState('silent', 'failed');
     expect(await running.service('silent')).toMatchObject({
       state: 'failed',
       failure: {

@@ -118,6 +118,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('upstreams'), () => {
     'unix: a symlink in place of the socket (%s) does not lead to the host',
     async (name, listener) => {
       expect(await readAll(listener)).toBe('');
+      await running.untilState(name, 'failed');
       expect((await running.rouse.explain(name)).lastOutput).toEqual(['linked']);
       expect((await running.service(name)).failure?.reason).toMatch(/ENOENT/);
       expect(visitors).toEqual([]);

@@ -46,3 +46,19 @@ export function readStatusField(pid: number, field: string): string {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
 }
+
+/** Whether it stands still: stopped by a signal, or frozen with its cgroup (cgroups(7)). */
+export function standsStill(pid: number): boolean {
+  return seeProcess(pid)?.state === 'T' || readFrozen(pid);
+}
+
+function readFrozen(pid: number): boolean {
+  try {
+    const [, path = ''] = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? [];
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+    const [, mount = ''] = /^(?:\S+ ){4}(\S+) .* - cgroup2 /m.exec(mounts) ?? [];
+    return /^frozen 1$/m.test(readFileSync(`${mount}${path}/cgroup.events`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -4,12 +4,8 @@ import { listener } from './listener.js';
 import { service } from './service.js';
 import { cidr, cpuList, filledText, listenAddress, name, reference } from './values.js';
 
-/**
- * The engine of gateways that name none, and those that this version has. The native engine comes
- * with its own version: then it is the default and joins the list.
- */
+/** The engine of gateways that name none. */
 export const DEFAULT_ENGINE: 'native' | 'node' = 'node';
-export const SUPPORTED_ENGINES: readonly ('native' | 'node')[] = ['node', 'native'];
 
 export const gateway = z.strictObject({
   listeners: key(

@@ -107,6 +107,8 @@ export class HttpFront {
     }
     noteRefusal(this.context, state.client, codeOfFraming(refusal), null, refusal.reason);
     // A request that was answered before it had all come gets no second answer.
-    connection.close(connection.head === null ? ownAnswerBytes(answerToFraming(refusal), 'close') : undefined);
+    connection.close(
+      connection.head === null ? ownAnswerBytes(answerToFraming(refusal), 'close') : undefined,
+    );
   }
 }

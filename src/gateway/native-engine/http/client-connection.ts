@@ -2,13 +2,18 @@ import type { RefusalCode } from '../../../ipc/refusals.js';
 import { EPOLLERR, EPOLLHUP, EPOLLOUT, EPOLLRDHUP } from '../../../sys/epoll.js';
 import type { EventHandler } from '../../../sys/native-loop.js';
 import type { HttpRefusal } from '../../field-section.js';
-import { answerToFraming, codeOfFraming, type OwnAnswer, ownAnswerBytes } from '../../refusal-answer.js';
+import {
+  answerToFraming,
+  codeOfFraming,
+  type OwnAnswer,
+  ownAnswerBytes,
+} from '../../refusal-answer.js';
 import { RequestFraming } from '../../request-framing.js';
 import type { Accepted, NativeConnection } from '../context.js';
 import { Exchange } from './exchange.js';
 import { FreeList } from './free-list.js';
 import type { HttpFront, HttpListener } from './http-front.js';
-import { AT_END, BROKEN, input, NOTHING_NOW, Peer, PEER_EVENTS } from './peer.js';
+import { AT_END, BROKEN, input, NOTHING_NOW, PEER_EVENTS, Peer } from './peer.js';
 
 /** A FIN this soon after the last byte is a client's that has said all and still listens. */
 const HALF_CLOSE_MS = 100;
@@ -16,7 +21,7 @@ const HALF_CLOSE_MS = 100;
 const LINGER_MS = 2000;
 const LINGER_BYTES = 1024 * 1024;
 /** What is read of one client before others have their turn. */
-const TURN_BYTES = 256 * 1024;
+const TURN_BYTES = 64 * 1024;
 
 const framings = new FreeList(() => new RequestFraming(), 256);
 
@@ -96,6 +101,8 @@ export class ClientConnection implements NativeConnection, EventHandler {
       this.#read(input.bytes, received);
     }
     this.#isReading = false;
+    // What came of a body behind its head may be all: no event tells of it again.
+    this.exchange?.moveUpload();
     if (this.framing?.isBetweenRequests && this.rest === null) {
       framings.give(this.framing);
       this.framing = null;
@@ -279,7 +286,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.#state = 'gone';
     this.exchange = null;
     this.framing = null;
-    this.front.forget(this);
+    this.front.context.connections.delete(this);
     return true;
   }
 

@@ -2,10 +2,9 @@ import { ByteStore } from '../../byte-store.js';
 import { ChunkedScanner } from '../../chunked.js';
 import { checkResponseTrailerName } from '../../field-names.js';
 import { Dechunker, writeChunk, writeLastChunk } from './body-coding.js';
-import type { ClientConnection } from './client-connection.js';
-import type { Exchange } from './exchange.js';
 import { FreeList } from './free-list.js';
 import { AT_END, BROKEN, input, NOTHING_NOW, output, type Peer } from './peer.js';
+import type { RelayedRequest } from './relayed-request.js';
 import { interpretResponse, type ResponseFacts } from './response-head.js';
 import { copyResponseHead, writeResponseHead } from './response-head-writer.js';
 import { ResponseScanner } from './response-scanner.js';
@@ -54,24 +53,22 @@ export class Download {
   #dechunker: Dechunker | null = null;
   #splice: SpliceRelay | null = null;
 
-  constructor(
-    private readonly exchange: Exchange,
-    private readonly client: ClientConnection,
-  ) {}
+  constructor(private readonly request: RelayedRequest) {}
 
   /** Moves what there is, up to a bound. */
   move(): void {
-    const { exchange } = this;
-    const to = this.client.peer;
-    for (let moved = 0; exchange.isDownloading; ) {
+    const { request } = this;
+    const { client } = request;
+    const to = client.peer;
+    for (let moved = 0; request.isDownloading; ) {
       if (!to.flush() || !(this.#splice?.empty(to) ?? true)) {
-        if (to.isBroken) this.client.leave();
+        if (to.isBroken) client.leave();
         return;
       }
-      if (this.isComplete) return exchange.onAnswered();
-      const from = exchange.upstream?.peer as Peer;
+      if (this.isComplete) return request.onAnswered();
+      const from = request.upstream?.peer as Peer;
       if (!from.isReadable) return;
-      if (moved >= TURN_BYTES) return exchange.loop.soon(() => this.move());
+      if (moved >= TURN_BYTES) return client.front.context.loop.soon(() => this.move());
       const count = this.#step(from);
       if (count < 0) return;
       moved += count;
@@ -80,7 +77,8 @@ export class Download {
 
   /** How many bytes came; negative: there are none now, or it is all over. */
   #step(from: Peer): number {
-    const received = this.#mayExpectMuch() && this.#canSplice() ? this.#spliceIn(from) : from.receive();
+    const received =
+      this.#mayExpectMuch() && this.#canSplice() ? this.#spliceIn(from) : from.receive();
     if (received === NOTHING_NOW) return received;
     if (received === BROKEN) return this.#fail('broke off');
     if (received === AT_END) return this.#end();
@@ -94,7 +92,7 @@ export class Download {
   }
 
   #canSplice(): boolean {
-    this.#splice ??= new SpliceRelay(this.exchange.pipes);
+    this.#splice ??= new SpliceRelay(this.request.client.front.context.pipes);
     return this.#splice.begin();
   }
 
@@ -116,7 +114,7 @@ export class Download {
   }
 
   #fail(reason: string): number {
-    this.exchange.onUpstreamFailed(reason);
+    this.request.onUpstreamFailed(reason);
     return -1;
   }
 
@@ -149,13 +147,7 @@ export class Download {
   }
 
   /** The head lies in `bytes` from `base` to `end`; `followingBytes` are behind it, up to `to` of `input`. */
-  #judgeHead(
-    bytes: Buffer,
-    base: number,
-    end: number,
-    followingBytes: number,
-    to: number,
-  ): number {
+  #judgeHead(bytes: Buffer, base: number, end: number, followingBytes: number, to: number): number {
     const scanner = this.#scanner as ResponseScanner;
     if (scanner.fault !== null) return this.#fail(scanner.fault);
     if (!scanner.done) {
@@ -165,7 +157,12 @@ export class Download {
       }
       return -1;
     }
-    const facts = interpretResponse(bytes, base, scanner, this.exchange.isForHead);
+    const facts = interpretResponse(
+      bytes,
+      base,
+      scanner,
+      this.request.exchange.head.method === 'HEAD',
+    );
     if (typeof facts === 'string') return this.#fail(facts);
     if (facts.status === SWITCHING_PROTOCOLS) {
       const behind = input.bytes.subarray(to - followingBytes, to);
@@ -177,20 +174,20 @@ export class Download {
   }
 
   #upgrade(head: Buffer, behind: Buffer): number {
-    this.exchange.onUpgraded(Buffer.concat([head, behind]));
+    this.request.onUpgraded(Buffer.concat([head, behind]));
     return -1;
   }
 
   /** Sends a 1xx response on (RFC 9110 15.2); HTTP/1.0 has none. */
   #inform(bytes: Buffer, base: number, end: number, status: number): void {
-    this.exchange.onInformed(status);
-    if (this.exchange.head.minorVersion === 0) return;
+    this.request.onInformed(status);
+    if (this.request.exchange.head.minorVersion === 0) return;
     const plan = { isChunked: false, connection: null };
     this.#sendOutput(writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan));
   }
 
   #begin(bytes: Buffer, base: number, end: number, facts: ResponseFacts): void {
-    const { exchange, client } = this;
+    const { exchange, client } = this.request;
     const isOld = exchange.head.minorVersion === 0;
     this.facts = facts;
     this.#leftBytes = facts.bytes;
@@ -200,7 +197,7 @@ export class Download {
     if (facts.body === 'close' && !isOld) this.#coding = 'chunk';
     const hasOpenEnd = facts.body === 'chunked' || facts.body === 'close';
     this.isDelimitedByClose = hasOpenEnd && isOld;
-    client.isLast ||= this.isDelimitedByClose || exchange.leavesBodyUnread(facts);
+    client.isLast ||= this.isDelimitedByClose || this.request.leavesBodyUnread(facts);
     const connection = client.isLast ? 'close' : isOld ? 'keep-alive' : null;
     const plan = { isChunked: hasOpenEnd && !isOld, connection } as const;
     this.#composed = writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan);
@@ -258,7 +255,7 @@ export class Download {
   #sendSame(composed: number, from: number, to: number): void {
     if (composed === 0) {
       this.bytesOut += to - from;
-      this.client.peer.send(input, from, to - from);
+      this.request.client.peer.send(input, from, to - from);
       return;
     }
     this.#sendOutput(composed + input.bytes.copy(output.bytes, composed, from, to));
@@ -266,7 +263,7 @@ export class Download {
 
   #sendOutput(length: number): void {
     this.bytesOut += length;
-    this.client.peer.send(output, 0, length);
+    this.request.client.peer.send(output, 0, length);
   }
 
   /** It is over, whole or not. */

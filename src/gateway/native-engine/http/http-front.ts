@@ -18,7 +18,6 @@ export interface HttpListener {
 export class HttpFront {
   readonly pools: UpstreamPools;
   readonly #listeners = new Map<string, HttpListener>();
-  readonly #clients = new Set<ClientConnection>();
   #isDraining = false;
 
   constructor(
@@ -43,18 +42,13 @@ export class HttpFront {
     if (!listener) throw new Error(`no settings for listener ${accepted.listener.name}`);
     const client = new ClientConnection(this, listener, accepted, refusal);
     client.isLast ||= this.#isDraining;
-    this.#clients.add(client);
-  }
-
-  forget(client: ClientConnection): void {
-    this.#clients.delete(client);
-    this.context.connections.delete(client);
   }
 
   /** Ends idle connections of a listener (null: of all), and busy ones after their answer. */
   closeWhenIdle(listener: string | null): void {
     this.#isDraining ||= listener === null;
-    for (const client of [...this.#clients]) {
+    for (const client of [...this.context.connections]) {
+      if (!(client instanceof ClientConnection)) continue;
       if (listener === null || client.listener.name === listener) client.closeWhenIdle();
     }
   }

@@ -88,7 +88,9 @@ function markOf(head: RequestHead, bytes: Buffer, index: number, start: number, 
     case 10:
       return markOfTen(head, bytes, index, start, end);
     case 16:
-      return equalsName(bytes, start, end, 'proxy-connection') ? DROP : forwardMark(bytes, start, end);
+      return equalsName(bytes, start, end, 'proxy-connection')
+        ? DROP
+        : forwardMark(bytes, start, end);
     case 17:
       return equalsName(bytes, start, end, 'transfer-encoding')
         ? DROP

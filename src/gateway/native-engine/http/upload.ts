@@ -1,8 +1,8 @@
 import type { HttpRefusal } from '../../field-section.js';
 import type { RequestFraming } from '../../request-framing.js';
 import type { ClientConnection } from './client-connection.js';
-import type { Exchange } from './exchange.js';
 import { AT_END, BROKEN, input, type Peer } from './peer.js';
+import type { RelayedRequest } from './relayed-request.js';
 import { SPLICE_FROM_BYTES, SpliceRelay } from './splice-relay.js';
 
 /** What one request may move before others have their turn. */
@@ -13,20 +13,21 @@ const EMPTY = Buffer.alloc(0);
 export class Upload {
   #splice: SpliceRelay | null = null;
 
-  constructor(
-    private readonly exchange: Exchange,
-    private readonly client: ClientConnection,
-  ) {}
+  constructor(private readonly request: RelayedRequest) {}
+
+  get #client(): ClientConnection {
+    return this.request.client;
+  }
 
   /** The service takes no more for now: the client isn't waited for. */
   get isBlocked(): boolean {
-    return this.exchange.upstream?.peer.pending != null || !(this.#splice?.isEmpty ?? true);
+    return this.request.upstream?.peer.pending != null || !(this.#splice?.isEmpty ?? true);
   }
 
   /** Sends on what belongs to the request, and returns where that ends. */
   take(bytes: Buffer, from: number, to: number): number {
-    const { exchange } = this;
-    const framing = this.client.framing as RequestFraming;
+    const { exchange } = this.request;
+    const framing = this.#client.framing as RequestFraming;
     for (let at = from; ; ) {
       const step = framing.read(bytes, at, to);
       const end = framing.position;
@@ -43,23 +44,25 @@ export class Upload {
   }
 
   #pass(bytes: Buffer, from: number, to: number): void {
-    const upstream = this.exchange.upstream?.peer;
-    this.exchange.bytesIn += to - from;
+    const upstream = this.request.upstream?.peer;
+    this.request.exchange.bytesIn += to - from;
     if (bytes === input.bytes) upstream?.send(input, from, to - from);
     else upstream?.sendBytes(bytes.subarray(from, to));
   }
 
   /** Moves what there is, up to a bound. */
   move(): void {
-    const { exchange } = this;
-    for (let moved = 0; exchange.isUploading; ) {
-      const to = exchange.upstream?.peer as Peer;
+    const { request } = this;
+    for (let moved = 0; request.isUploading; ) {
+      const to = request.upstream?.peer as Peer;
       if (!to.flush() || !(this.#splice?.empty(to) ?? true)) {
-        if (to.isBroken) exchange.onUploadBroken();
+        if (to.isBroken) request.onUploadBroken();
         return;
       }
-      if (exchange.isRequestEnded) return exchange.onUploaded();
-      if (moved >= TURN_BYTES) return exchange.loop.soon(() => this.move());
+      if (request.exchange.isRequestEnded) return request.onUploaded();
+      if (moved >= TURN_BYTES) {
+        return this.#client.front.context.loop.soon(() => this.move());
+      }
       const count = this.#step();
       if (count < 0) return;
       moved += count;
@@ -68,7 +71,7 @@ export class Upload {
 
   /** How many bytes were looked at; negative: there are none now. */
   #step(): number {
-    const { client } = this;
+    const client = this.#client;
     const { rest } = client;
     if (rest !== null) {
       client.rest = null;
@@ -88,13 +91,14 @@ export class Upload {
   }
 
   #copyIn(): number {
-    const received = this.client.peer.receive();
-    if (received > 0) this.client.keepRest(input.bytes, this.take(input.bytes, 0, received), received);
+    const received = this.#client.peer.receive();
+    if (received > 0)
+      this.#client.keepRest(input.bytes, this.take(input.bytes, 0, received), received);
     return received;
   }
 
   #spliceIn(leftBytes: number): number {
-    const { client, exchange } = this;
+    const { client, exchange } = this.request;
     const moved = this.#splice?.fill(client.peer, leftBytes) ?? 0;
     if (moved <= 0) return moved;
     exchange.bytesIn += moved;
@@ -104,7 +108,7 @@ export class Upload {
   }
 
   #canSplice(): boolean {
-    this.#splice ??= new SpliceRelay(this.exchange.pipes);
+    this.#splice ??= new SpliceRelay(this.#client.front.context.pipes);
     return this.#splice.begin();
   }
 

@@ -1,14 +1,14 @@
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/epoll.js';
 import type { EventHandler } from '../../../sys/native-loop.js';
-import type { Exchange } from './exchange.js';
 import { Peer } from './peer.js';
+import type { RelayedRequest } from './relayed-request.js';
 import type { UpstreamPool } from './upstream-pool.js';
 
 /** A connection to a service, carrying one request at a time, or pooled. */
 export class UpstreamConnection implements EventHandler {
   readonly peer: Peer;
-  /** Whose request it carries; null: it is pooled. */
-  exchange: Exchange | null = null;
+  /** The one it carries; null: it is pooled. */
+  request: RelayedRequest | null = null;
   isConnecting: boolean;
   /** It carried a request before this one. */
   isReused = false;
@@ -25,18 +25,18 @@ export class UpstreamConnection implements EventHandler {
   }
 
   onEvents(events: number): void {
-    const { exchange, peer } = this;
-    if (exchange === null) {
+    const { request, peer } = this;
+    if (request === null) {
       // What comes without a request would be taken for the answer to the next one.
       if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.pool.close(this);
       return;
     }
     if (this.isConnecting) {
-      if (events & (EPOLLERR | EPOLLHUP)) return exchange.onConnectionRefused();
+      if (events & (EPOLLERR | EPOLLHUP)) return request.onConnectionRefused();
       if (!(events & EPOLLOUT)) return;
       this.isConnecting = false;
     }
     peer.note(events);
-    exchange.onUpstreamEvents();
+    request.onUpstreamEvents();
   }
 }

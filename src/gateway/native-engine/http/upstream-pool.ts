@@ -1,4 +1,5 @@
 import type { NativeLoop } from '../../../sys/native-loop.js';
+import { sendAtOnce } from '../../../sys/stream-io.js';
 import { PEER_EVENTS } from './peer.js';
 import { UpstreamConnection } from './upstream-connection.js';
 
@@ -33,6 +34,7 @@ export class UpstreamPool {
   open(fd: number, isConnected: boolean): UpstreamConnection {
     const connection = new UpstreamConnection(fd, isConnected, this);
     this.#open.add(connection);
+    sendAtOnce(fd);
     this.settings.loop.add(fd, PEER_EVENTS, connection);
     return connection;
   }
@@ -55,8 +57,7 @@ export class UpstreamPool {
   give(connection: UpstreamConnection, nowMs: number, timeoutMs: number | null): void {
     const { settings } = this;
     const { pooledMs, maxIdle } = settings;
-    const keptMs =
-      timeoutMs === null ? pooledMs : Math.min(pooledMs, timeoutMs - HINT_MARGIN_MS);
+    const keptMs = timeoutMs === null ? pooledMs : Math.min(pooledMs, timeoutMs - HINT_MARGIN_MS);
     const { peer } = connection;
     const isFull = this.#idle.length >= MAX_IDLE || settings.idle >= maxIdle;
     if (this.isClosed || isFull || keptMs <= 0 || (peer.isReadable && !peer.isSilent)) {
@@ -64,7 +65,7 @@ export class UpstreamPool {
       return;
     }
     peer.isReadable = false;
-    connection.exchange = null;
+    connection.request = null;
     connection.idleUntilMs = nowMs + keptMs;
     this.#idle.push(connection);
     settings.idle += 1;
@@ -72,7 +73,7 @@ export class UpstreamPool {
 
   /** The descriptor is somebody else's from here on. */
   letGo(connection: UpstreamConnection): void {
-    connection.exchange = null;
+    connection.request = null;
     this.#open.delete(connection);
   }
 
@@ -88,7 +89,7 @@ export class UpstreamPool {
 
   #close(connection: UpstreamConnection): void {
     if (!this.#open.delete(connection)) return;
-    connection.exchange = null;
+    connection.request = null;
     this.settings.loop.forget(connection.peer.fd);
     connection.peer.close();
   }
@@ -111,7 +112,7 @@ export class UpstreamPool {
     this.isClosed = true;
     this.closeIdle();
     for (const connection of [...this.#open]) {
-      connection.exchange?.onInstanceGone();
+      connection.request?.onInstanceGone();
       this.#close(connection);
     }
   }

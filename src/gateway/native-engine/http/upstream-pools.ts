@@ -15,7 +15,10 @@ export class UpstreamPools {
   }
 
   of(service: string, instance: number, upstream: string): UpstreamPool {
-    return this.#services.get(service)?.get(instance)?.get(upstream) ?? this.#add(service, instance, upstream);
+    return (
+      this.#services.get(service)?.get(instance)?.get(upstream) ??
+      this.#add(service, instance, upstream)
+    );
   }
 
   #add(service: string, instance: number, upstream: string): UpstreamPool {

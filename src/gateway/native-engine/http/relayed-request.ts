@@ -1,0 +1,335 @@
+import { Refusal } from '../../../ipc/refusals.js';
+import { closeFd } from '../../../sys/descriptors.js';
+import { encodeSocketAddress } from '../../../sys/socket-address.js';
+import { startConnecting } from '../../../sys/stream-io.js';
+import type { RouteMatch, UpstreamSocket, Use } from '../../engine.js';
+import { offersUpgrade } from '../../upstream-headers.js';
+import type { ClientConnection } from './client-connection.js';
+import { Download } from './download.js';
+import type { Exchange } from './exchange.js';
+import { output } from './peer.js';
+import type { ResponseFacts } from './response-head.js';
+import { UpgradedConnection } from './upgraded-connection.js';
+import { Upload } from './upload.js';
+import type { UpstreamConnection } from './upstream-connection.js';
+import type { UpstreamPool } from './upstream-pool.js';
+
+/** Doing it twice is as good as once (RFC 9110 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT']);
+/** A server that is ready may refuse for a moment: dialled again at growing intervals, in milliseconds. */
+const REDIAL_FIRST_MS = 2;
+const REDIAL_FOR_MS = 1000;
+
+/** A request on its way to an upstream, its answer on the way back, and its use of the instance. */
+export class RelayedRequest {
+  upstream: UpstreamConnection | null = null;
+  readonly client: ClientConnection;
+  readonly #download: Download;
+  readonly #upload: Upload | null;
+  /** The head, while it may have to be sent, or sent again. */
+  #outgoing: Buffer | null = null;
+  #isHeadOut = false;
+  #isUploadBroken = false;
+  #isAnswered = false;
+  #isRetried = false;
+  #isReleased = false;
+  /** The client was told to send the body, or doesn't wait for that. */
+  #isBodyAwaited: boolean;
+  #redialMs = REDIAL_FIRST_MS;
+  #dialedMs = 0;
+
+  constructor(
+    readonly exchange: Exchange,
+    private readonly match: RouteMatch,
+    private readonly use: Use,
+  ) {
+    const { client, head, isRequestEnded } = exchange;
+    this.client = client;
+    this.#isBodyAwaited = !head.expectContinue;
+    this.#download = new Download(this);
+    this.#upload = isRequestEnded ? null : new Upload(this);
+  }
+
+  get isHeadSent(): boolean {
+    return this.#download.isHeadSent;
+  }
+
+  /** Where the answer ends the client only learns from the end of its connection. */
+  get isDelimitedByClose(): boolean {
+    return this.#download.isDelimitedByClose && !this.#isAnswered;
+  }
+
+  /** Null as long as the client has been sent none. */
+  get status(): number | null {
+    return this.isHeadSent ? (this.#download.facts?.status ?? null) : null;
+  }
+
+  get bytesOut(): number {
+    return this.#download.bytesOut;
+  }
+
+  get isDownloading(): boolean {
+    return !this.#isReleased && !this.#isAnswered && this.upstream !== null;
+  }
+
+  get isUploading(): boolean {
+    return !this.#isReleased && !this.#isUploadBroken && this.#isHeadOut && this.upstream !== null;
+  }
+
+  /** Sends it on a pooled connection, else on one that is dialled. `outgoing`: its head, composed before. */
+  start(outgoing: Buffer | null): void {
+    this.#outgoing = outgoing;
+    const isRepeatable = this.#isRepeatable;
+    const pooled = this.#pool().take(performance.now(), !isRepeatable);
+    if (pooled === null) {
+      this.#outgoing ??= this.exchange.composeForLater();
+      if (this.#outgoing !== null) this.#dial();
+      return;
+    }
+    this.#attach(pooled);
+    if (this.#outgoing !== null) return this.#sendHead(this.#outgoing);
+    const length = this.exchange.compose();
+    if (length < 0) return;
+    if (isRepeatable) this.#outgoing = Buffer.from(output.bytes.subarray(0, length));
+    this.#isHeadOut = true;
+    pooled.peer.send(output, 0, length);
+    this.#noteHeadOut(pooled);
+  }
+
+  get #isRepeatable(): boolean {
+    const { framing, method } = this.exchange.head;
+    return framing.kind === 'none' && IDEMPOTENT.has(method);
+  }
+
+  #pool(): UpstreamPool {
+    const { service, instance } = this.use;
+    return this.client.front.pools.of(service, instance, this.match.upstream);
+  }
+
+  #attach(upstream: UpstreamConnection): void {
+    this.upstream = upstream;
+    upstream.request = this;
+  }
+
+  #sendHead(head: Buffer): void {
+    const upstream = this.upstream as UpstreamConnection;
+    this.#isHeadOut = true;
+    upstream.peer.sendBytes(head);
+    this.#noteHeadOut(upstream);
+  }
+
+  #noteHeadOut({ peer }: UpstreamConnection): void {
+    if (peer.isBroken) this.onUpstreamFailed('broke off');
+    else if (this.#upload) this.client.lastMs = performance.now();
+  }
+
+  #dial(): void {
+    if (this.#dialedMs === 0) this.#dialedMs = performance.now();
+    const socket = this.use.takeSocket();
+    if (socket) return this.#connect(socket);
+    this.client.front.context.loop.needTurn();
+    this.use.awaitSocket().then(
+      (awaited) => {
+        if (this.#isReleased) closeFd(awaited.fd);
+        else this.#connect(awaited);
+      },
+      (thrown) => this.exchange.refuseThrown(thrown),
+    );
+  }
+
+  #connect({ fd, target }: UpstreamSocket): void {
+    const errno =
+      target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
+    if (errno !== 0) {
+      closeFd(fd);
+      return this.exchange.refuseThrown(new Error(`connect: errno ${errno}`));
+    }
+    this.#attach(this.#pool().open(fd, target === null));
+    if (target !== null) return;
+    this.#sendHead(this.#outgoing as Buffer);
+    this.moveUpload();
+  }
+
+  onConnectionRefused(): void {
+    this.#closeUpstream();
+    if (performance.now() - this.#dialedMs > REDIAL_FOR_MS) {
+      return this.exchange.refuseThrown(new Error('connection refused'));
+    }
+    setTimeout(() => {
+      if (!this.#isReleased) this.#dialAgain();
+    }, this.#redialMs);
+    this.#redialMs *= 2;
+    this.client.front.context.loop.needTurn();
+  }
+
+  #dialAgain(): void {
+    try {
+      this.#dial();
+    } catch (thrown) {
+      this.exchange.refuseThrown(thrown);
+    }
+  }
+
+  #closeUpstream(): void {
+    const { upstream } = this;
+    this.upstream = null;
+    this.#isHeadOut = false;
+    upstream?.pool.close(upstream);
+  }
+
+  /** Bytes of the body that came with the head; returns how far they were taken. */
+  takeBody(bytes: Buffer, from: number, to: number): number {
+    return this.#upload && this.isUploading ? this.#upload.take(bytes, from, to) : from;
+  }
+
+  onUpstreamEvents(): void {
+    if (!this.#isHeadOut) this.#sendHead(this.#outgoing as Buffer);
+    if (this.#isAnswered && !this.#isReleased) return this.#lookAfterAnswer();
+    this.#download.move();
+    this.moveUpload();
+  }
+
+  onClientEvents(isWritable: boolean): void {
+    if (isWritable) this.#download.move();
+    this.moveUpload();
+  }
+
+  moveUpload(): void {
+    if (!this.isUploading) return;
+    const peer = this.upstream?.peer;
+    if (this.#upload) this.#upload.move();
+    else if (peer?.pending && !peer.flush() && peer.isBroken) this.onUploadBroken();
+  }
+
+  /** The upstream takes no more of the request, but may have answered before. */
+  onUploadBroken(): void {
+    this.#isUploadBroken = true;
+    if (this.#isAnswered) return this.#end(true);
+    const { upstream, client } = this;
+    if (!upstream) return;
+    upstream.peer.isReadable = true;
+    client.front.context.loop.soon(() => this.#download.move());
+  }
+
+  /** All of the request is sent. */
+  onUploaded(): void {
+    if (this.#isAnswered) this.#end(false);
+  }
+
+  onInformed(status: number): void {
+    if (status !== 100) return;
+    this.#isBodyAwaited = true;
+    this.client.lastMs = performance.now();
+  }
+
+  /** Whether the answer is such that the rest of the request isn't wanted any more. */
+  leavesBodyUnread({ keepAlive }: ResponseFacts): boolean {
+    return !this.exchange.isRequestEnded && (!keepAlive || !this.#isBodyAwaited);
+  }
+
+  /** All of the answer is sent. */
+  onAnswered(): void {
+    this.#isAnswered = true;
+    const isBlocked = this.#upload?.isBlocked ?? this.upstream?.peer.pending != null;
+    const isSent = this.exchange.isRequestEnded && !isBlocked;
+    if (isSent || this.client.isLast || this.#isUploadBroken) return this.#end(!isSent);
+    this.#lookAfterAnswer();
+  }
+
+  /** The answer is out before the request is: whoever takes the rest must still be there. */
+  #lookAfterAnswer(): void {
+    const peer = this.upstream?.peer;
+    if (!peer || (peer.isReadable && !peer.isSilent)) this.#end(true);
+    else this.moveUpload();
+  }
+
+  #end(closes: boolean): void {
+    if (this.#isReleased) return;
+    this.release(!closes && !this.#isUploadBroken);
+    this.exchange.onAnswered(closes);
+  }
+
+  onUpstreamFailed(reason: string): void {
+    if (this.#isReleased) return;
+    if (this.#isAnswered) return this.#end(true);
+    if (this.#mayRetry()) return this.#retry();
+    this.exchange.refuse(new Refusal('upstream-failed', null, reason));
+  }
+
+  onInstanceGone(): void {
+    if (this.#isReleased) return;
+    this.exchange.refuse(new Refusal('upstream-failed', null, 'the instance is gone'));
+  }
+
+  /** A pooled connection may have been closed by the server just before. */
+  #mayRetry(): boolean {
+    const { upstream } = this;
+    return (
+      upstream?.isReused === true &&
+      !upstream.pool.isClosed &&
+      !this.#isRetried &&
+      !this.#download.hasBegun &&
+      this.#outgoing !== null &&
+      this.#isRepeatable
+    );
+  }
+
+  #retry(): void {
+    this.#isRetried = true;
+    this.upstream?.pool.closeIdle();
+    this.#closeUpstream();
+    this.#dialAgain();
+  }
+
+  /** The service has taken the client's offer: HTTP is over on both connections. */
+  onUpgraded(answer: Buffer): void {
+    const { client, upstream, exchange, match, use } = this;
+    if (!offersUpgrade(exchange.head) || !exchange.isRequestEnded || !upstream) {
+      return this.onUpstreamFailed('changed the protocol unasked');
+    }
+    this.#isReleased = true;
+    exchange.isOver = true;
+    this.#download.release();
+    this.#upload?.release();
+    upstream.pool.letGo(upstream);
+    new UpgradedConnection(client.front.context, {
+      match,
+      use,
+      upstreamFd: upstream.peer.fd,
+      answer: joined(client.peer.pending, answer) as Buffer,
+      early: joined(upstream.peer.pending, client.rest),
+      clientFd: client.handOver(),
+      onClosed: (bytesIn, bytesOut) =>
+        exchange.logAccess(101, exchange.bytesIn + bytesIn, bytesOut),
+    });
+  }
+
+  /** Ends the use; the upstream's connection is pooled where that's possible and `isReusable`. */
+  release(isReusable: boolean): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#outgoing = null;
+    this.#download.release();
+    this.#upload?.release();
+    const { upstream } = this;
+    const { facts, isSpoilt } = this.#download;
+    this.upstream = null;
+    if (upstream && isReusable && !isSpoilt && facts?.keepAlive) {
+      upstream.pool.give(upstream, performance.now(), facts.timeoutMs);
+    } else upstream?.pool.close(upstream);
+    this.use.end();
+  }
+
+  /** Looks whether the body still comes. */
+  sweep(nowMs: number): void {
+    if (this.exchange.isRequestEnded || !this.#isBodyAwaited || !this.isUploading) return;
+    if (this.#upload?.isBlocked) this.client.lastMs = nowMs;
+    else if (nowMs - this.client.lastMs > this.client.front.limits.bodyMs) {
+      this.exchange.refuseFraming({ status: 408, reason: 'not sent in time' });
+    }
+  }
+}
+
+function joined(first: Buffer | null, second: Buffer | null): Buffer | null {
+  return first && second ? Buffer.concat([first, second]) : (first ?? second);
+}

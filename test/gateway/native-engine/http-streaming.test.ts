@@ -1,0 +1,7 @@
+import { describe } from 'vitest';
+import { httpStreamingCases } from '../../cases/http-streaming-cases.js';
+import { upgradeCases } from '../../cases/upgrade-cases.js';
+import { nativeEngineHere } from './native-engine-here.js';
+
+describe('streams through the native engine', () => httpStreamingCases(nativeEngineHere()));
+describe('upgrades through the native engine', () => upgradeCases(nativeEngineHere()));
