@@ -11,8 +11,9 @@ import {
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
 import { GatewayRequests } from './gateway-requests.js';
+import type { LeaseHolder } from './lease-book.js';
 import type { BoundSocket } from './listener-sockets.js';
-import type { LeaseHolder, ServiceDriver } from './service-driver.js';
+import type { ServiceDriver } from './service-driver.js';
 import type { TrafficCounters } from './traffic-counters.js';
 
 const REPORT_TIMEOUT_MS = 1000;

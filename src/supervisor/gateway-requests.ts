@@ -1,11 +1,12 @@
-import { RouseError } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { formatUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { Instance } from './instance.js';
-import type { LeaseHolder, ServiceDriver } from './service-driver.js';
+import type { LeaseHolder } from './lease-book.js';
+import type { ServiceDriver } from './service-driver.js';
 
 type Message<Type extends ToSupervisor['type']> = Extract<ToSupervisor, { type: Type }>;
 
@@ -160,10 +161,11 @@ async function serve(
     return new Refusal('connection-limit');
   }
   try {
-    await driver.serveConnection(holder, instance, fd, ends);
+    const child = await instance.serveOn(fd, ends);
+    void child.exited.then(() => driver.release(holder, instance.id, 0));
     return null;
   } catch (error) {
-    const reason = error instanceof RouseError ? error.message : String(error);
-    return new Refusal('start-failed', null, reason);
+    driver.release(holder, instance.id, 0);
+    return new Refusal('start-failed', null, messageOf(error));
   }
 }

@@ -16,7 +16,7 @@ import { reachListenerName } from './reach.js';
 const NO_ACCESS_RULES = { allow: null, deny: [] };
 
 /** What the native engine takes; all else is the node engine's. */
-const NATIVE_PROTOCOLS: ReadonlySet<Protocol> = new Set<Protocol>(['tcp', 'tls']);
+const NATIVE_PROTOCOLS: ReadonlySet<Protocol> = new Set<Protocol>(['tcp', 'tls', 'http']);
 
 /** The main thread has the node engine, which some protocols always run on; native engines have threads of their own. */
 export function lanesOf({ engine, threads }: GatewaySettings): LanePlan[] {

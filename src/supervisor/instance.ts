@@ -1,39 +1,24 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Service, Upstream } from '../config/model.js';
-import { formatUpstream, parseUpstream } from '../config/upstream.js';
+import { formatUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
 import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
-import { listenIn } from '../sys/namespaces.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
-import { createSocketPair, listenOn, localAddress } from '../sys/sockets.js';
-import { findCommand } from './host-files.js';
+import { createSocketPair } from '../sys/sockets.js';
+import { InstanceUpstreams } from './instance-upstreams.js';
+import { addressesOf, planProgram } from './launch-plan.js';
 import type { Launchers } from './launchers.js';
 import { NotifySocket } from './notify-socket.js';
 import { OutputPipe } from './output-pipe.js';
-import { NotReady, untilConnects, untilHttpAnswers } from './readiness.js';
-import {
-  type ConnectionAddresses,
-  parseEnvironmentFile,
-  serviceEnvironment,
-  wrapForLimits,
-  wrapForListenPid,
-} from './service-environment.js';
-import type { ServiceCgroup } from './service-cgroup.js';
-import { systemPath } from './system-path.js';
-import {
-  createSocketsFor,
-  type DialableUpstream,
-  type Dialed,
-  dialUpstream,
-  planFor,
-} from './upstream-dialer.js';
-import type { Vps } from './vps.js';
-import { addressesOf, planProgram } from './launch-plan.js';
 import { ProcessControl, renice } from './process-control.js';
+import { NotReady, untilReady } from './readiness.js';
+import type { ServiceCgroup } from './service-cgroup.js';
+import type { ConnectionAddresses } from './service-environment.js';
+import type { Dialed } from './upstream-dialer.js';
+import type { Vps } from './vps.js';
 import type { PreparedVps } from './vps-store.js';
 
-const SOCKET_UPSTREAM_BACKLOG = 4096;
 const FIRST_LISTEN_FD = 3;
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -69,8 +54,7 @@ export class Instance {
   readonly #output: OutputPipe;
   readonly #processes = new Set<ChildProcessHandle>();
   /** Where `socket` upstreams listen, once they do. */
-  #socketAddress: DialableUpstream | null = null;
-  #listeningFd: number | null = null;
+  readonly #upstreams: InstanceUpstreams;
   #first: ChildProcessHandle | null = null;
   #notify: NotifySocket | null = null;
   #lastExit: ProcessExit | null = null;
@@ -92,6 +76,8 @@ export class Instance {
     this.id = settings.id;
     this.service = settings.service;
     this.#output = new OutputPipe(settings.onOutput);
+    const { service, prepared, identity } = settings;
+    this.#upstreams = new InstanceUpstreams(service, prepared.vps, identity);
     this.#control = new ProcessControl(settings.prepared.vps, () => this.#startedPids());
     this.#watches = this.#watchCgroup();
   }
@@ -160,9 +146,15 @@ export class Instance {
     };
     try {
       if (this.isStdio) return null;
-      this.#bindSocketUpstream();
+      this.#upstreams.bindSocket();
       this.#bindNotifySocket();
-      const ready = this.#awaitReady(controller.signal, extend);
+      const ready = untilReady(this.service, {
+        ...{ signal: controller.signal, extend },
+        dial: () => this.dial(this.readyUpstream),
+        onNotification: (listener) => {
+          this.#onNotification = listener;
+        },
+      });
       ready.catch(() => {});
       await this.#startProgram();
       return await ready;
@@ -184,35 +176,6 @@ export class Instance {
       : new RouseError('start', messageOf(error), { cause: error });
   }
 
-  async #awaitReady(
-    signal: AbortSignal,
-    extend: (durationMs: number) => void,
-  ): Promise<number | null> {
-    const { ready } = this.service;
-    if (ready.kind === 'notify') return this.#untilNotified(signal, extend);
-    if (ready.kind === 'connect') return untilConnects(() => this.dial(this.readyUpstream), signal);
-    if (ready.kind === 'http') {
-      await untilHttpAnswers(
-        () => this.dial(this.readyUpstream),
-        ready.path,
-        this.service.name,
-        signal,
-      );
-    }
-    return null;
-  }
-
-  #untilNotified(signal: AbortSignal, extend: (durationMs: number) => void): Promise<null> {
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#onNotification = (notification) => {
-        const extendUs = Number(notification.EXTEND_TIMEOUT_USEC);
-        if (extendUs > 0) extend(Math.min(extendUs / 1000, 2 ** 31 - 1));
-        if (notification.READY === '1') resolve(null);
-      };
-    });
-  }
-
   #bindNotifySocket(): void {
     const { notify, onHold } = this.settings;
     if (!notify) return;
@@ -223,23 +186,8 @@ export class Instance {
     });
   }
 
-  #bindSocketUpstream(): void {
-    if (!this.service.upstreams.some(({ kind }) => kind === 'socket')) return;
-    const { networkFd } = this.#vps;
-    const anyPort = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
-    this.#listeningFd =
-      networkFd === null
-        ? listenOn(anyPort, SOCKET_UPSTREAM_BACKLOG)
-        : listenIn(networkFd, anyPort, SOCKET_UPSTREAM_BACKLOG);
-    setNonBlocking(this.#listeningFd, false);
-    const address = localAddress(this.#listeningFd);
-    if (address?.kind !== 'inet')
-      throw new RouseError('start', 'the listening socket has no address');
-    this.#socketAddress = { kind: 'tcp', host: address.host, port: address.port };
-  }
-
   async #startProgram(): Promise<void> {
-    const listening = this.#listeningFd;
+    const listening = this.#upstreams.listeningFd;
     this.#first = await this.#launch({
       stdin: null,
       extra: listening === null ? [] : [[listening, FIRST_LISTEN_FD]],
@@ -256,7 +204,13 @@ export class Instance {
   }): Promise<ChildProcessHandle> {
     const { identity, launcher, notify, userName, prepared, rlimits } = this.settings;
     const program = planProgram({
-      ...{ service: this.service, userName, prepared, rlimits, notifySocket: notify?.inside ?? null },
+      ...{
+        service: this.service,
+        userName,
+        prepared,
+        rlimits,
+        notifySocket: notify?.inside ?? null,
+      },
       ...{ listenNames: how.listenNames, connection: how.connection },
     });
     const child = await this.#launchWith(launcher, {
@@ -353,32 +307,16 @@ export class Instance {
 
   /** How a gateway reaches each upstream, by its key. */
   plans(): Record<string, DialPlan> {
-    const keys = this.service.upstreams.map(formatUpstream);
-    return Object.fromEntries(
-      keys.map((key) => {
-        const target = this.#targetOf(key);
-        return [key, target ? planFor(this.#vps, target) : { kind: 'ask' }];
-      }),
-    );
-  }
-
-  /** null: nothing that can be dialled. */
-  #targetOf(key: string): DialableUpstream | null {
-    const upstream = parseUpstream(key);
-    if (upstream.kind === 'tcp' || upstream.kind === 'unix') return upstream;
-    return upstream.kind === 'socket' ? this.#socketAddress : null;
+    return this.#upstreams.plans();
   }
 
   /** Sockets in the instance's network; none where gateways don't get such. */
   createSockets(upstream: string, count: number): number[] {
-    const target = this.#targetOf(upstream);
-    return target?.kind === 'tcp' ? createSocketsFor(this.#vps, target, count) : [];
+    return this.#upstreams.createSockets(upstream, count);
   }
 
   async dial(upstream: string): Promise<Dialed> {
-    const target = this.#targetOf(upstream);
-    if (!target || this.#isDisposed) return { errno: ECONNREFUSED };
-    return dialUpstream(this.#vps, target, this.settings.identity);
+    return this.#isDisposed ? { errno: ECONNREFUSED } : this.#upstreams.dial(upstream);
   }
 
   /** `stdio`: a process on a connection of its own; the other end of it is returned. */
@@ -444,7 +382,7 @@ export class Instance {
     if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
     for (const stopWatching of this.#watches) stopWatching();
     this.#notify?.close();
-    if (this.#listeningFd !== null) closeFd(this.#listeningFd);
+    this.#upstreams.close();
     await this.settings.prepared.release();
     this.#output.close();
   }

@@ -1,6 +1,8 @@
 import { Agent, request } from 'node:http';
 import { Socket } from 'node:net';
+import type { Service } from '../config/model.js';
 import { errnoName } from '../sys/libc.js';
+import type { Notification } from './notify-socket.js';
 import type { Dialed } from './upstream-dialer.js';
 
 /** The first tries come every millisecond, later ones further apart: a server is ready when it is. */
@@ -10,14 +12,44 @@ const GROWTH = 1.15;
 const HTTP_TIMEOUT_MS = 5000;
 const HEAD_LIMIT_BYTES = 16 * 1024;
 
+export interface ReadinessMeans {
+  /** Ends the waiting; with a {@link NotReady} where the time is up. */
+  readonly signal: AbortSignal;
+  /** From now on the service has so long. */
+  readonly extend: (durationMs: number) => void;
+  readonly dial: () => Promise<Dialed>;
+  /** Who hears what the service says on its notify socket. */
+  readonly onNotification: (listener: (notification: Notification) => void) => void;
+}
+
+/** Waits until a service is ready; the connection that proved it, which is the caller's, or null. */
+export async function untilReady(
+  { ready, name }: Pick<Service, 'ready' | 'name'>,
+  means: ReadinessMeans,
+): Promise<number | null> {
+  const { dial, signal } = means;
+  if (ready.kind === 'notify') await untilNotified(means);
+  if (ready.kind === 'connect') return untilConnects(dial, signal);
+  if (ready.kind === 'http') await untilHttpAnswers(dial, ready.path, name, signal);
+  return null;
+}
+
+function untilNotified({ signal, extend, onNotification }: ReadinessMeans): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    onNotification((notification) => {
+      const extendUs = Number(notification.EXTEND_TIMEOUT_USEC);
+      if (extendUs > 0) extend(Math.min(extendUs / 1000, 2 ** 31 - 1));
+      if (notification.READY === '1') resolve();
+    });
+  });
+}
+
 /**
  * Dials until a connection succeeds, which is returned: it is a connection like any, and serves the
  * first client. Rejects only with the signal's reason, which then names the last error.
  */
-export async function untilConnects(
-  dial: () => Promise<Dialed>,
-  signal: AbortSignal,
-): Promise<number> {
+async function untilConnects(dial: () => Promise<Dialed>, signal: AbortSignal): Promise<number> {
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * GROWTH)) {
     signal.throwIfAborted();
     const dialed = await dial();
@@ -27,7 +59,7 @@ export async function untilConnects(
 }
 
 /** Asks for a path until the answer is 2xx or 3xx (each try on a connection of its own). */
-export async function untilHttpAnswers(
+async function untilHttpAnswers(
   dial: () => Promise<Dialed>,
   path: string,
   host: string,

@@ -1,44 +1,29 @@
-import { Backoff } from '../base/backoff.js';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
 import type { ExitStatus, Failure, ServiceState, StateEvent } from '../ipc/admin-api.js';
-import type { ConnectionEnds } from '../ipc/messages.js';
-import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { ProcessExit } from '../sys/processes.js';
 import { ColdStartFigures } from './cold-start-figures.js';
 import { nextIdleDue } from './idle-clock.js';
+import { IdleTimer } from './idle-timer.js';
 import { describeExit, type Instance } from './instance.js';
 import type { InstanceFactory } from './instance-factory.js';
+import { LeaseBook, type LeaseHolder, type Waiter } from './lease-book.js';
 import type { OutputLog } from './output-log.js';
+import { ServiceFailures } from './service-failures.js';
 import type { StartQueue } from './start-queue.js';
+import {
+  describeIdle,
+  describeWake,
+  logExit,
+  logStateChange,
+  type WakeCause,
+} from './state-log.js';
 import { type LifecycleEffect, type LifecycleEvent, nextTransition } from './state-table.js';
 
-/** An instance that ran this long was well: the next crash starts the backoff anew. */
-const HEALTHY_MS = 10_000;
-const BACKOFF = { firstMs: 250, maxMs: 60_000, jitter: 0.25 };
 const ASLEEP: ReadonlySet<ServiceState> = new Set(['stopped', 'failed']);
 const MAX_TIMER_MS = 2 ** 31 - 1;
-
-/** Who has a lease: a gateway, or the supervisor itself for processes that it put on connections. */
-export interface LeaseHolder {
-  readonly name: string;
-}
-
-export interface Waiter {
-  /** null: waits for readiness only (`rouse wake`). */
-  readonly holder: LeaseHolder | null;
-  /** The connection that proved readiness goes to the first who takes it (returns true). */
-  granted(instance: Instance, connectionFd: number | null): boolean;
-  refused(refusal: Refusal): void;
-}
-
-export interface WakeCause {
-  readonly cause: string;
-  readonly source: string | null;
-  readonly listener: string | null;
-}
 
 export interface DriverSettings {
   readonly createInstance: InstanceFactory;
@@ -55,34 +40,35 @@ export interface DriverSettings {
 /** One service's life: runs the state table's effects, keeps its leases and what waits for it. */
 export class ServiceDriver {
   readonly #figures = new ColdStartFigures();
-  readonly #backoff = new Backoff(BACKOFF);
+  readonly #failures: ServiceFailures;
+  readonly #idle = new IdleTimer(
+    () => (this.#book.isAwaited ? null : this.idleDue),
+    (event) => this.#tell(event, describeIdle(Date.now() - this.#lastUseMs)),
+  );
   readonly #holdTimers = new WeakMap<LeaseHolder, NodeJS.Timeout>();
   readonly #itself: LeaseHolder = { name: 'the service itself' };
-  readonly #leases = new Map<LeaseHolder, { since: number }>();
-  #waiters: Waiter[] = [];
+  readonly #book = new LeaseBook();
   #state: ServiceState = 'stopped';
   #sinceMs = Date.now();
   #instance: Instance | null = null;
   #firstConnectionFd: number | null = null;
   #abortStart: AbortController | null = null;
-  #idleTimer: NodeJS.Timeout | null = null;
   #stopTimer: NodeJS.Timeout | null = null;
   #lastUseMs = Date.now();
   #readyAtMs: number | null = null;
-  #retryAtMs: number | null = null;
-  #failure: Failure | null = null;
   #cleanExit = false;
   #reason = '';
   #onStateChange = new Set<() => void>();
   starts = 0;
-  failures = 0;
   lastWake: { at: string; cause: string; source: string | null } | null = null;
   lastExit: ExitStatus | null = null;
 
   constructor(
     public service: Service,
     private readonly settings: DriverSettings,
-  ) {}
+  ) {
+    this.#failures = new ServiceFailures(() => settings.output.recent());
+  }
 
   get state(): ServiceState {
     return this.#state;
@@ -97,7 +83,11 @@ export class ServiceDriver {
   }
 
   get failure(): Failure | null {
-    return this.#state === 'failed' ? this.#failure : null;
+    return this.#state === 'failed' ? this.#failures.last : null;
+  }
+
+  get failures(): number {
+    return this.#failures.count;
   }
 
   get coldStart(): ReturnType<ColdStartFigures['figures']> {
@@ -105,39 +95,34 @@ export class ServiceDriver {
   }
 
   get leases(): ReadonlyMap<LeaseHolder, { readonly since: number }> {
-    return this.#leases;
+    return this.#book.leases;
   }
 
   get idleDue(): ReturnType<typeof nextIdleDue> {
-    return this.#leases.size > 0
+    return this.leases.size > 0
       ? null
       : nextIdleDue(this.#lastUseMs, this.service.idle, this.#state);
   }
 
   /** A lease for `waiter.holder`, at once or when the service is ready. */
   acquire(waiter: Waiter, cause: WakeCause): void {
-    this.#waiters.push(waiter);
+    this.#book.await(waiter);
     if (this.#isAsleep) this.#noteWake(cause);
-    this.#tell(
-      'demand',
-      cause.source
-        ? `woken by ${cause.source}${cause.listener ? ` on ${cause.listener}` : ''}`
-        : `woken by ${cause.cause}`,
-    );
+    this.#tell('demand', describeWake(cause));
   }
 
   /** Wakes it in spite of a backoff; resolves when it is ready, rejects with a `RouseError` of code `start`. */
   wake(cause: WakeCause): Promise<void> {
     const ready = this.#untilReady();
     if (this.#isAsleep) this.#noteWake(cause);
-    this.#tell('wake-now', `woken by ${cause.cause}`);
+    this.#tell('wake-now', describeWake(cause));
     return ready;
   }
 
   /** Waits without a lease. */
   #untilReady(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({
+      this.#book.await({
         holder: null,
         granted: () => {
           resolve();
@@ -159,16 +144,16 @@ export class ServiceDriver {
 
   /** The lease ends; a lease of another incarnation has ended with it. */
   release(holder: LeaseHolder, instance: number, idleMs: number): void {
-    if (this.#instance?.id !== instance || !this.#leases.delete(holder)) return;
+    if (this.#instance?.id !== instance || !this.#book.end(holder)) return;
     this.#lastUseMs = Math.max(this.#lastUseMs, Date.now() - idleMs);
-    this.#armIdle();
+    this.#idle.arm();
   }
 
   /** A lease that a command or the service itself has, for a time or (null) until it is released. */
   hold(holder: LeaseHolder, instance: Instance, durationMs: number | null): void {
     if (this.#instance !== instance || this.#state !== 'running') return;
-    this.#leases.set(holder, { since: Date.now() });
-    this.#cancelIdle();
+    this.#book.give(holder);
+    this.#idle.cancel();
     clearTimeout(this.#holdTimers.get(holder));
     if (durationMs === null) return;
     const release = () => this.release(holder, instance.id, 0);
@@ -188,16 +173,15 @@ export class ServiceDriver {
 
   /** A gateway died: its leases and its waiting end with it. */
   dropHolder(holder: LeaseHolder): void {
-    this.#waiters = this.#waiters.filter((waiter) => waiter.holder !== holder);
-    if (!this.#leases.delete(holder)) return;
+    if (!this.#book.forget(holder)) return;
     this.#lastUseMs = Date.now();
-    this.#armIdle();
+    this.#idle.arm();
   }
 
   /** Whether this holder may use this incarnation now. */
   holds(holder: LeaseHolder, instance: number): Instance | null {
     const current = this.#instance;
-    return current?.id === instance && this.#leases.has(holder) ? current : null;
+    return current?.id === instance && this.leases.has(holder) ? current : null;
   }
 
   /** Stops it, from `hurry` on by force; resolves when it is stopped. */
@@ -225,7 +209,7 @@ export class ServiceDriver {
   /** New settings: those of the process take effect with the next start, the others at once. */
   update(service: Service): void {
     this.service = service;
-    this.#armIdle();
+    this.#idle.arm();
   }
 
   async #until(test: () => boolean): Promise<void> {
@@ -234,9 +218,9 @@ export class ServiceDriver {
 
   #tell(event: LifecycleEvent, reason: string): void {
     const { state, effects } = nextTransition(this.#state, event, {
-      leases: this.#leases.size,
-      demanded: this.#waiters.length > 0,
-      backoffOver: this.#retryAtMs === null || this.#retryAtMs <= Date.now(),
+      leases: this.leases.size,
+      demanded: this.#book.isAwaited,
+      backoffOver: this.#failures.isBackoffOver,
       interruptible: false,
       cleanExit: this.#cleanExit,
       alive: this.#instance !== null && !this.#instance.isOver,
@@ -257,37 +241,11 @@ export class ServiceDriver {
       to: this.#state,
       reason,
     };
-    this.#log(event);
+    logStateChange(this.settings.log, event, this.coldStart.lastMs);
     this.settings.onState(event);
     const waiting = [...this.#onStateChange];
     this.#onStateChange.clear();
     for (const resume of waiting) resume();
-  }
-
-  #log({ service, from, to, reason }: StateEvent): void {
-    const names = {
-      stopped: 'stop',
-      starting: 'wake',
-      running: from === 'frozen' ? 'thaw' : 'ready',
-      frozen: 'freeze',
-      stopping: 'stopping',
-      failed: 'fail',
-    };
-    const ms = to === 'running' && from === 'starting' ? this.coldStart.lastMs : undefined;
-    const fields = {
-      service,
-      event: names[to],
-      from,
-      to,
-      reason,
-      ...(ms === undefined ? {} : { ms }),
-    };
-    if (to === 'stopping') this.settings.log.debug(fields, `stopping: ${reason}`);
-    else if (to === 'failed') this.settings.log.warn(fields, `failed: ${reason}`);
-    else if (to === 'stopped' || to === 'frozen')
-      this.settings.log.info(fields, `${to}: ${reason}`);
-    else if (from === 'frozen') this.settings.log.info(fields, `thawed: ${reason}`);
-    else this.settings.log.info(fields, reason);
   }
 
   #run(effect: LifecycleEffect, from: ServiceState): void {
@@ -300,7 +258,7 @@ export class ServiceDriver {
         this.#grant();
         break;
       case 'refuse':
-        this.#refuse(from);
+        this.#book.refuseAll(this.#failures.refusal(this.#state, from));
         break;
       case 'freeze':
         instance?.freeze(this.service.idle.reclaim);
@@ -316,13 +274,13 @@ export class ServiceDriver {
         instance?.kill();
         break;
       case 'arm-idle':
-        this.#armIdle();
+        this.#idle.arm();
         break;
       case 'cancel-idle':
-        this.#cancelIdle();
+        this.#idle.cancel();
         break;
       case 'arm-backoff':
-        this.#armBackoff();
+        this.#failures.arm(this.#readyAtMs, this.#reason);
         break;
       case 'report-exit':
         this.#reportExit();
@@ -366,7 +324,7 @@ export class ServiceDriver {
       this.#tell('ready', `ready in ${tookMs} ms`);
     } catch (error) {
       this.#cleanExit = false;
-      this.#noteFailure(messageOf(error));
+      this.#failures.note(messageOf(error));
       this.#tell('start-failed', messageOf(error));
     } finally {
       leaveQueue();
@@ -374,50 +332,24 @@ export class ServiceDriver {
     }
   }
 
-  #noteFailure(reason: string): void {
-    this.#failure = { reason, retryAt: null, output: this.settings.output.recent() };
-  }
-
   #onGone(instance: Instance, exit: ProcessExit | null): void {
     if (this.#instance !== instance) return;
     this.#cleanExit = exit?.code === 0;
     const reason = this.#state === 'stopping' ? this.#reason : describeExit(exit);
-    if (this.#state === 'running' || this.#state === 'frozen') this.#noteFailure(reason);
+    if (this.#state === 'running' || this.#state === 'frozen') this.#failures.note(reason);
     this.#tell('gone', reason);
   }
 
   #grant(): void {
     const instance = this.#instance;
     if (!instance) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) {
-      if (waiter.holder)
-        this.#leases.set(waiter.holder, this.#leases.get(waiter.holder) ?? { since: Date.now() });
-      if (waiter.granted(instance, this.#firstConnectionFd)) this.#firstConnectionFd = null;
-    }
+    if (this.#book.grantAll(instance, this.#firstConnectionFd)) this.#firstConnectionFd = null;
     this.#lastUseMs = Date.now();
   }
 
   #dropFirstConnection(): void {
     if (this.#firstConnectionFd !== null) closeFd(this.#firstConnectionFd);
     this.#firstConnectionFd = null;
-  }
-
-  #refuse(from: ServiceState): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    const refusal = this.#refusal(from);
-    for (const waiter of waiters) waiter.refused(refusal);
-  }
-
-  #refusal(from: ServiceState): Refusal {
-    if (this.#state === 'stopping') return new Refusal('stopping');
-    const reason = this.#failure?.reason ?? 'it failed';
-    const waitMs = Math.max(0, (this.#retryAtMs ?? 0) - Date.now());
-    return from === 'failed'
-      ? new Refusal('backoff', waitMs, reason)
-      : new Refusal('start-failed', waitMs || BACKOFF.firstMs, reason);
   }
 
   #signalStop(): void {
@@ -433,53 +365,18 @@ export class ServiceDriver {
     instance.signalStop();
   }
 
-  #armIdle(): void {
-    this.#cancelIdle();
-    const due = this.#waiters.length > 0 ? null : this.idleDue;
-    if (!due) return;
-    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, due.atMs - Date.now()));
-    this.#idleTimer = setTimeout(() => {
-      if (delayMs === MAX_TIMER_MS) this.#armIdle();
-      else this.#tell(due.event, `idle for ${formatIdle(Date.now() - this.#lastUseMs)}`);
-    }, delayMs);
-  }
-
-  #cancelIdle(): void {
-    if (this.#idleTimer) clearTimeout(this.#idleTimer);
-    this.#idleTimer = null;
-  }
-
-  /** The first crash of an instance that was ready costs no wait: the next demand starts it again at once. */
-  #armBackoff(): void {
-    this.failures += 1;
-    const wasReady = this.#readyAtMs !== null;
-    if (wasReady && Date.now() - (this.#readyAtMs ?? 0) >= HEALTHY_MS) this.#backoff.reset();
-    const isFirst = this.#backoff.failures === 0;
-    const delayMs = this.#backoff.next();
-    this.#retryAtMs = Date.now() + (wasReady && isFirst ? 0 : delayMs);
-    this.#failure = {
-      reason: this.#failure?.reason ?? this.#reason,
-      retryAt: new Date(this.#retryAtMs).toISOString(),
-      output: this.settings.output.recent(),
-    };
-  }
-
   #reportExit(): void {
     const exit = this.#instance?.lastExit;
     if (!exit) return;
     this.lastExit = { at: new Date().toISOString(), code: exit.code, signal: exit.signal };
     if (this.#state !== 'failed') return;
-    const output = this.settings.output.recent();
-    this.settings.log.warn(
-      { service: this.service.name, event: 'exit', code: exit.code, signal: exit.signal, output },
-      `${describeExit(exit)}${output.length > 0 ? `; it printed: ${output.slice(-3).join(' | ')}` : ''}`,
-    );
+    logExit(this.settings.log, this.service.name, exit, this.settings.output.recent());
   }
 
   #closeConnections(): void {
     const instance = this.#instance;
     if (!instance) return;
-    this.#leases.clear();
+    this.#book.clear();
     this.settings.onGone(this.service.name, instance.id);
   }
 
@@ -491,30 +388,7 @@ export class ServiceDriver {
     void instance?.dispose();
     this.settings.output.flush();
     if (this.#state !== 'stopped') return;
-    if (this.#readyAtMs !== null) this.#backoff.reset();
+    if (this.#readyAtMs !== null) this.#failures.reset();
     this.settings.onAsleep(this.service);
   }
-
-  /** A connection for `stdio`, on a process of its own: a lease that the supervisor holds. */
-  async serveConnection(
-    holder: LeaseHolder,
-    instance: Instance,
-    fd: number,
-    ends: ConnectionEnds,
-  ): Promise<void> {
-    this.#leases.set(holder, { since: Date.now() });
-    try {
-      const child = await instance.serveOn(fd, ends);
-      void child.exited.then(() => this.release(holder, instance.id, 0));
-    } catch (error) {
-      this.release(holder, instance.id, 0);
-      throw error;
-    }
-  }
-}
-
-function formatIdle(durationMs: number): string {
-  return durationMs < 1000
-    ? `${Math.round(durationMs)} ms`
-    : `${Math.round(durationMs / 100) / 10} s`;
 }

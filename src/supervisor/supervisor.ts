@@ -4,8 +4,8 @@ import type { Logger } from '../base/log.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
-import { keepUnchanged, sameListener, sameProcess } from './config-changes.js';
 import { CertificateWatch } from './certificate-watch.js';
+import { keepUnchanged, sameListener, sameProcess } from './config-changes.js';
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
 import { GatewayLink } from './gateway-link.js';
@@ -92,8 +92,7 @@ export class Supervisor {
       runtimeDir,
       planFor: machine.isolation.planFor,
       cgroups: machine.cgroups,
-      stateDirectoryOf: (service) =>
-        makeStateDirectory(service, settings.stateDir, identities),
+      stateDirectoryOf: (service) => makeStateDirectory(service, settings.stateDir, identities),
       limit: (service, cgroup) => machine.limit(service, cgroup),
       reach: this.#reach,
       egress: this.#egress,

@@ -40,11 +40,7 @@ const INFO_FD = 3;
 const NAMESPACES = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'];
 
 /** Where resolv.conf often points to; in the host's network names must resolve. */
-const RESOLVER_DIRECTORIES = [
-  '/run/systemd/resolve',
-  '/run/resolvconf',
-  '/run/NetworkManager',
-];
+const RESOLVER_DIRECTORIES = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
 
 const CGROUP_MOUNT = '/sys/fs/cgroup';
 

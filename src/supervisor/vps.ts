@@ -100,7 +100,12 @@ export class HeldVps implements Vps {
   /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
   static async build(plan: VpsPlan): Promise<HeldVps> {
     const commandAt = plan.arguments.indexOf('--');
-    const command = [plan.bubblewrap, '--args', `${ARGUMENTS_FD}`, ...plan.arguments.slice(commandAt)];
+    const command = [
+      plan.bubblewrap,
+      '--args',
+      `${ARGUMENTS_FD}`,
+      ...plan.arguments.slice(commandAt),
+    ];
     const [program = '', ...programArguments] =
       plan.cgroup === null ? command : [...ENTER_CGROUP, plan.cgroup.holderProcs, ...command];
     const holder = spawn(program, programArguments, {

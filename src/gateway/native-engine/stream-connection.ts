@@ -1,13 +1,8 @@
 import { closeFd } from '../../sys/descriptors.js';
-import { encodeSocketAddress } from '../../sys/socket-address.js';
-import { startConnecting } from '../../sys/stream-io.js';
-import type { Demand, RouteMatch, UpstreamSocket, Use } from '../engine.js';
+import type { Demand, RouteMatch, Use } from '../engine.js';
 import { type Accepted, type NativeConnection, type NativeContext, refusalOf } from './context.js';
+import { Dialer, type DialerOwner } from './dialer.js';
 import { Duplex, type DuplexOwner } from './duplex.js';
-
-/** A server that is ready may refuse for a moment: dialled again at growing intervals, in milliseconds. */
-const REDIAL_FIRST_MS = 2;
-const REDIAL_FOR_MS = 1000;
 
 /** Where a ClientHello led, or nothing for `tcp`. */
 export interface StreamLead {
@@ -16,15 +11,15 @@ export interface StreamLead {
 }
 
 /** One relayed connection of a `tcp` or `tls` listener, from its acceptance to its end. */
-export class StreamConnection implements NativeConnection, DuplexOwner {
+export class StreamConnection implements NativeConnection, DuplexOwner, DialerOwner {
   readonly #beganMs = performance.now();
   readonly #demand: Demand;
   readonly #abort: AbortController | null = null;
   #use: Use | null = null;
+  #dialer: Dialer | null = null;
   #duplex: Duplex | null = null;
   #heldMs = 0;
   #quietSinceMs = 0;
-  #redialMs = REDIAL_FIRST_MS;
   #isOver = false;
 
   constructor(
@@ -79,40 +74,22 @@ export class StreamConnection implements NativeConnection, DuplexOwner {
 
   #dial(use: Use): void {
     this.#use = use;
-    const socket = use.takeSocket();
-    if (socket) return this.#connect(socket);
-    this.context.loop.needTurn();
-    use.awaitSocket().then(
-      (awaited) => {
-        if (this.#isOver) closeFd(awaited.fd);
-        else this.#connect(awaited);
-      },
-      (thrown) => this.#refuse(thrown),
-    );
+    this.#dialer = new Dialer(use, this.context.loop, this);
+    this.#dialer.dial();
   }
 
-  #connect({ fd, target }: UpstreamSocket): void {
-    const errno =
-      target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
-    if (errno !== 0) {
-      closeFd(fd);
-      return this.#refuse(new Error(`connect: errno ${errno}`));
-    }
-    if (this.#duplex) return this.#duplex.redial(fd, target === null);
+  onSocket(fd: number, isConnected: boolean): void {
+    if (this.#duplex) return this.#duplex.redial(fd, isConnected);
     this.#duplex = new Duplex(this.accepted.fd, this.context.loop, this.context.pipes, this);
-    this.#duplex.start(fd, target === null, this.lead.firstBytes);
+    this.#duplex.start(fd, isConnected, this.lead.firstBytes);
   }
 
   onRefused(): void {
-    if (performance.now() - this.#beganMs - this.#heldMs > REDIAL_FOR_MS) {
-      return this.#refuse(new Error('connection refused'));
-    }
-    const use = this.#use as Use;
-    setTimeout(() => {
-      if (!this.#isOver) this.#dial(use);
-    }, this.#redialMs);
-    this.#redialMs *= 2;
-    this.context.loop.needTurn();
+    this.#dialer?.redial();
+  }
+
+  onDialFailed(thrown: unknown): void {
+    this.#refuse(thrown);
   }
 
   #refuse(thrown: unknown): void {
@@ -186,6 +163,7 @@ export class StreamConnection implements NativeConnection, DuplexOwner {
     if (this.#isOver) return;
     this.#isOver = true;
     this.context.connections.delete(this);
+    this.#dialer?.stop();
     this.#use?.end();
   }
 }

@@ -1,9 +1,7 @@
 import { Refusal } from '../../../ipc/refusals.js';
-import { closeFd } from '../../../sys/descriptors.js';
-import { encodeSocketAddress } from '../../../sys/socket-address.js';
-import { startConnecting } from '../../../sys/stream-io.js';
-import type { RouteMatch, UpstreamSocket, Use } from '../../engine.js';
+import type { RouteMatch, Use } from '../../engine.js';
 import { offersUpgrade } from '../../upstream-headers.js';
+import { Dialer, type DialerOwner } from '../dialer.js';
 import type { ClientConnection } from './client-connection.js';
 import { Download } from './download.js';
 import type { Exchange } from './exchange.js';
@@ -16,16 +14,14 @@ import type { UpstreamPool } from './upstream-pool.js';
 
 /** Doing it twice is as good as once (RFC 9110 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT']);
-/** A server that is ready may refuse for a moment: dialled again at growing intervals, in milliseconds. */
-const REDIAL_FIRST_MS = 2;
-const REDIAL_FOR_MS = 1000;
 
 /** A request on its way to an upstream, its answer on the way back, and its use of the instance. */
-export class RelayedRequest {
+export class RelayedRequest implements DialerOwner {
   upstream: UpstreamConnection | null = null;
   readonly client: ClientConnection;
   readonly #download: Download;
   readonly #upload: Upload | null;
+  #dialer: Dialer | null = null;
   /** The head, while it may have to be sent, or sent again. */
   #outgoing: Buffer | null = null;
   #isHeadOut = false;
@@ -35,8 +31,6 @@ export class RelayedRequest {
   #isReleased = false;
   /** The client was told to send the body, or doesn't wait for that. */
   #isBodyAwaited: boolean;
-  #redialMs = REDIAL_FIRST_MS;
-  #dialedMs = 0;
 
   constructor(
     readonly exchange: Exchange,
@@ -123,51 +117,25 @@ export class RelayedRequest {
     else if (this.#upload) this.client.lastMs = performance.now();
   }
 
-  #dial(): void {
-    if (this.#dialedMs === 0) this.#dialedMs = performance.now();
-    const socket = this.use.takeSocket();
-    if (socket) return this.#connect(socket);
-    this.client.front.context.loop.needTurn();
-    this.use.awaitSocket().then(
-      (awaited) => {
-        if (this.#isReleased) closeFd(awaited.fd);
-        else this.#connect(awaited);
-      },
-      (thrown) => this.exchange.refuseThrown(thrown),
-    );
-  }
-
-  #connect({ fd, target }: UpstreamSocket): void {
-    const errno =
-      target === null ? 0 : startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
-    if (errno !== 0) {
-      closeFd(fd);
-      return this.exchange.refuseThrown(new Error(`connect: errno ${errno}`));
-    }
-    this.#attach(this.#pool().open(fd, target === null));
-    if (target !== null) return;
+  onSocket(fd: number, isConnected: boolean): void {
+    this.#attach(this.#pool().open(fd, isConnected));
+    if (!isConnected) return;
     this.#sendHead(this.#outgoing as Buffer);
     this.moveUpload();
   }
 
-  onConnectionRefused(): void {
-    this.#closeUpstream();
-    if (performance.now() - this.#dialedMs > REDIAL_FOR_MS) {
-      return this.exchange.refuseThrown(new Error('connection refused'));
-    }
-    setTimeout(() => {
-      if (!this.#isReleased) this.#dialAgain();
-    }, this.#redialMs);
-    this.#redialMs *= 2;
-    this.client.front.context.loop.needTurn();
+  onDialFailed(thrown: unknown): void {
+    this.exchange.refuseThrown(thrown);
   }
 
-  #dialAgain(): void {
-    try {
-      this.#dial();
-    } catch (thrown) {
-      this.exchange.refuseThrown(thrown);
-    }
+  onConnectionRefused(): void {
+    this.#closeUpstream();
+    this.#dialer?.redial();
+  }
+
+  #dial(): void {
+    this.#dialer ??= new Dialer(this.use, this.client.front.context.loop, this);
+    this.#dialer.dial();
   }
 
   #closeUpstream(): void {
@@ -278,7 +246,7 @@ export class RelayedRequest {
     this.#isRetried = true;
     this.upstream?.pool.closeIdle();
     this.#closeUpstream();
-    this.#dialAgain();
+    this.#dial();
   }
 
   /** The service has taken the client's offer: HTTP is over on both connections. */
@@ -308,6 +276,7 @@ export class RelayedRequest {
   release(isReusable: boolean): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
+    this.#dialer?.stop();
     this.#outgoing = null;
     this.#download.release();
     this.#upload?.release();

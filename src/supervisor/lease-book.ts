@@ -1,0 +1,74 @@
+import type { Refusal } from '../ipc/refusals.js';
+import type { Instance } from './instance.js';
+
+/** Who has a lease: a gateway, or the supervisor itself for processes that it put on connections. */
+export interface LeaseHolder {
+  readonly name: string;
+}
+
+export interface Waiter {
+  /** null: waits for readiness only (`rouse wake`). */
+  readonly holder: LeaseHolder | null;
+  /** The connection that proved readiness goes to the first who takes it (returns true). */
+  granted(instance: Instance, connectionFd: number | null): boolean;
+  refused(refusal: Refusal): void;
+}
+
+/** Who uses a service, and who waits for it. */
+export class LeaseBook {
+  readonly #leases = new Map<LeaseHolder, { readonly since: number }>();
+  #waiters: Waiter[] = [];
+
+  get leases(): ReadonlyMap<LeaseHolder, { readonly since: number }> {
+    return this.#leases;
+  }
+
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
+  await(waiter: Waiter): void {
+    this.#waiters.push(waiter);
+  }
+
+  /** Gives a lease, or leaves the one that is there. */
+  give(holder: LeaseHolder): void {
+    if (!this.#leases.has(holder)) this.#leases.set(holder, { since: Date.now() });
+  }
+
+  /** False: the holder had none. */
+  end(holder: LeaseHolder): boolean {
+    return this.#leases.delete(holder);
+  }
+
+  /** The holder is no more: nor does it wait. False: it had no lease. */
+  forget(holder: LeaseHolder): boolean {
+    this.#waiters = this.#waiters.filter((waiter) => waiter.holder !== holder);
+    return this.end(holder);
+  }
+
+  /** All leases end with the instance. */
+  clear(): void {
+    this.#leases.clear();
+  }
+
+  /** Answers all who wait. Whether somebody took the connection. */
+  grantAll(instance: Instance, connectionFd: number | null): boolean {
+    let isTaken = false;
+    for (const waiter of this.#takeWaiters()) {
+      if (waiter.holder) this.give(waiter.holder);
+      if (waiter.granted(instance, isTaken ? null : connectionFd)) isTaken = true;
+    }
+    return isTaken;
+  }
+
+  refuseAll(refusal: Refusal): void {
+    for (const waiter of this.#takeWaiters()) waiter.refused(refusal);
+  }
+
+  #takeWaiters(): Waiter[] {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    return waiters;
+  }
+}
