@@ -123,10 +123,16 @@ export class AdminService implements AdminApi {
     return this.#freshStatus(driver);
   }
 
+  /** Relayed, held, or on processes of their own: one that is being handed over is held and on a process. */
+  #openConnections(driver: ServiceDriver): number {
+    const traffic = this.settings.supervisor.counters.service(driver.service.name);
+    return Math.max(traffic.connections + traffic.held, driver.instance?.connectionProcesses ?? 0);
+  }
+
   async sleep(service: string, { force }: { force: boolean }): Promise<ServiceStatus> {
     const driver = this.#driver(service);
-    const { connections, requests, held } = await this.#freshStatus(driver);
-    const open = Math.max(connections, requests.inFlight) + held;
+    await this.#freshStatus(driver);
+    const open = this.#openConnections(driver);
     if (open > 0 && !force) {
       const count = open === 1 ? '1 connection is' : `${open} connections are`;
       throw new RouseError(

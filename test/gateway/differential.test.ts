@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type FramingEvent, RequestFraming } from '../../src/gateway/request-framing.js';
 import { SMUGGLING_CASES } from '../cases/smuggling.js';
 import { requestSequence } from './http-arbitraries.js';
+import { mutate, mutationsOf, REQUEST_SPLICES } from './mutations.js';
 import { type ReadRequest, readWithNode } from './node-parser.js';
 
 /** What rouse lets through: whole requests, up to the first refusal, with decoded bodies. */
@@ -54,68 +55,13 @@ async function expectSameReading(bytes: Buffer): Promise<void> {
   expect(node).toEqual({ error: null, requests });
 }
 
-const SPLICED = [
-  '\r\n',
-  '\n',
-  '\r',
-  '\0',
-  ' ',
-  '\t',
-  ':',
-  ',',
-  ';',
-  '0',
-  '\x0b',
-  '\xa0',
-  '\x85',
-  'Content-Length: 3\r\n',
-  'Transfer-Encoding: chunked\r\n',
-  'Transfer-Encoding: gzip\r\n',
-  'Connection: close\r\n',
-  'Connection: upgrade\r\n',
-  'Upgrade: websocket\r\n',
-  'Expect: 100-continue\r\n',
-  'Host: c.example\r\n',
-  'GET / HTTP/1.1\r\nHost: d.example\r\n\r\n',
-  '0\r\n\r\n',
-  'HTTP/1.0',
-];
-
-const MUTATION = fc.record({
-  at: fc.nat(),
-  deletedBytes: fc.nat({ max: 3 }),
-  inserted: fc.oneof(
-    fc.constantFrom(...SPLICED),
-    fc.nat({ max: 255 }).map((byte) => String.fromCharCode(byte)),
-  ),
-  atLineStart: fc.boolean(),
-});
-
-function mutate(bytes: Buffer, { at, deletedBytes, inserted, atLineStart }: MutationValue): Buffer {
-  let from = at % (bytes.length + 1);
-  if (atLineStart) from = bytes.lastIndexOf('\n', from) + 1;
-  const insertedBytes = Buffer.from(inserted, 'latin1');
-  return Buffer.concat([
-    bytes.subarray(0, from),
-    insertedBytes,
-    bytes.subarray(from + deletedBytes),
-  ]);
-}
-
-interface MutationValue {
-  readonly at: number;
-  readonly deletedBytes: number;
-  readonly inserted: string;
-  readonly atLineStart: boolean;
-}
-
 describe('what rouse lets through is read alike by another parser', () => {
   it.each(SMUGGLING_CASES)('$name', async ({ bytes }) => {
     await expectSameReading(bytes);
   });
 
   it('requests with random faults', async () => {
-    const mutations = fc.array(MUTATION, { minLength: 1, maxLength: 3 });
+    const mutations = mutationsOf(REQUEST_SPLICES);
     await fc.assert(
       fc.asyncProperty(requestSequence(), mutations, async (requests, faults) => {
         const bytes = Buffer.concat(requests.map(({ bytes }) => bytes));

@@ -112,6 +112,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('stdio: a process a connection')
   test('sleep refuses while a connection is open, and with force ends its process', async () => {
     await using client = await connect('stays');
     await client.readText('here');
+    await waitFor(async () => (await running.service('stays')).held === 0);
     await expect(running.rouse.sleep('stays')).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining('1 connection is open'),
