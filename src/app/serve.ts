@@ -1,6 +1,7 @@
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { renderMetrics } from '../admin/metrics.js';
 import { createAdminServer } from '../admin/server.js';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Config } from '../config/model.js';
@@ -72,6 +73,7 @@ async function serveUntilStopped(
     gid: groupId(supervisor.config.admin.group),
     log,
   });
+  supervisor.renderMetrics = async () => (await renderMetrics(await api.status())).text;
   try {
     await admin.listen();
     notify('READY=1');

@@ -24,6 +24,10 @@ export function resolveService(
   }
   if (run === null || upstream === undefined) return null;
   const { routes, upstreams } = resolveRoutes([...path, 'routes'], shape.routes, upstream, context);
+  if (shape.resources.descriptors !== undefined && shape.run.rlimits.nofile !== undefined) {
+    const message = 'run.rlimits.nofile says the same: keep one of them';
+    context.problem([...path, 'resources', 'descriptors'], message);
+  }
   checkReach(name, shape, upstream, context);
   checkEgress(name, shape, context);
   return {

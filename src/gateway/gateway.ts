@@ -14,9 +14,11 @@ import { closeFd, readMemfd } from '../sys/descriptors.js';
 import type { WatchFd } from '../sys/poller.js';
 import type { Engine, EngineHost, ListeningSocket } from './engine.js';
 import { GatewayHost } from './gateway-host.js';
+import { serveMetrics } from './metrics-server.js';
 import { SupervisorLink } from './supervisor-link.js';
 
 const CONFIG_LIMIT_BYTES = 512 * 1024 * 1024;
+const METRICS_LIMIT_BYTES = 64 * 1024 * 1024;
 const REPORT_EVERY_MS = 1000;
 /** With the longest names and every refusal a row has 1 KiB, and a packet holds 64. */
 const REPORT_ROWS = 32;
@@ -86,6 +88,10 @@ export class Gateway {
           new Refusal(message.code, message.retryAfterMs, message.detail),
         );
         break;
+      case 'listen-metrics':
+        serveMetrics(fds[0] as number, () => this.#collectMetrics());
+        break;
+      case 'metrics':
       case 'sockets':
       case 'dialed':
       case 'handed':
@@ -181,6 +187,12 @@ export class Gateway {
     if (this.#reported.get(key) === text) return false;
     this.#reported.set(key, text);
     return true;
+  }
+
+  async #collectMetrics(): Promise<string> {
+    const fd = await this.#link.metrics();
+    if (fd === null) throw new Error('the supervisor has no metrics');
+    return readMemfd(fd, METRICS_LIMIT_BYTES);
   }
 
   #drain(): void {

@@ -14,6 +14,7 @@ export class SupervisorLink {
     number,
     { resolve: () => void; reject: (refusal: Refusal) => void }
   >();
+  readonly #metrics = new Map<number, (fd: number | null) => void>();
   #lastId = 0;
 
   constructor(readonly send: (message: ToSupervisor, fds?: readonly number[]) => void) {}
@@ -49,8 +50,18 @@ export class SupervisorLink {
     return new Promise((resolve, reject) => this.#handOvers.set(id, { resolve, reject }));
   }
 
+  /** A memfd of the metrics' text, the caller's from here on. */
+  metrics(): Promise<number | null> {
+    const id = this.#nextId();
+    this.send({ type: 'metrics', id });
+    return new Promise((resolve) => this.#metrics.set(id, resolve));
+  }
+
   /** Takes an answer; false: nobody asked, and the descriptors stay the caller's. */
-  settle(message: Answer<'sockets'> | Answer<'dialed'> | Answer<'handed'>, fds: number[]): boolean {
+  settle(
+    message: Answer<'sockets'> | Answer<'dialed'> | Answer<'handed'> | Answer<'metrics'>,
+    fds: number[],
+  ): boolean {
     switch (message.type) {
       case 'sockets':
         return take(this.#sockets, message.id, (resolve) => resolve(fds));
@@ -59,6 +70,8 @@ export class SupervisorLink {
         const errno = fd === null ? message.errno || ECONNREFUSED : 0;
         return take(this.#dials, message.id, (resolve) => resolve({ fd, errno }));
       }
+      case 'metrics':
+        return take(this.#metrics, message.id, (resolve) => resolve(fds[0] ?? null));
       case 'handed':
         return take(this.#handOvers, message.id, ({ resolve, reject }) => {
           const { refusal } = message;

@@ -69,6 +69,8 @@ export const toSupervisorSchema = z.discriminatedUnion('type', [
     listeners: z.array(listenerCounters).max(256),
     more: z.boolean(),
   }),
+  /** Answered with `metrics`. */
+  z.strictObject({ type: z.literal('metrics'), id }),
   z.strictObject({ type: z.literal('drained') }),
 ]);
 
@@ -125,6 +127,10 @@ export type ToGateway =
     }
   /** The instance is no more: its connections are to be closed. */
   | { readonly type: 'gone'; readonly service: string; readonly instance: number }
+  /** With the socket on which metrics are served. */
+  | { readonly type: 'listen-metrics' }
+  /** With a memfd of the text. */
+  | { readonly type: 'metrics'; readonly id: number }
   /** Releases the service's lease at once where nothing uses it. */
   | { readonly type: 'yield'; readonly service: string }
   | { readonly type: 'report'; readonly id: number }

@@ -1,4 +1,6 @@
+import type { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings } from '../config/model.js';
+import type { ReloadReport } from '../ipc/admin-api.js';
 
 /** Unchanged services keep their object: what was made for it stays of use. */
 export function keepUnchanged(old: Config, config: Config): Config {
@@ -34,4 +36,31 @@ export function sameProcess(a: GatewaySettings, b: GatewaySettings): boolean {
     a.threads === b.threads &&
     String(a.cpus) === String(b.cpus)
   );
+}
+
+/** Ports on which some listener takes IPv4: an IPv6 one on the same port leaves IPv4 to it. */
+export function ipv4PortsOf({ listeners }: Config): ReadonlySet<number> {
+  const addresses = listeners.flatMap((listener) => listener.addresses);
+  return new Set(
+    addresses.flatMap((address) =>
+      address.kind === 'ip' && address.family === 4 && address.port !== 0 ? [address.port] : [],
+    ),
+  );
+}
+
+/** What a reload did, by name. */
+export function describeReload(
+  { services, listeners }: ReturnType<typeof diffConfigs>,
+  generation: number,
+  isAwake: (service: string) => boolean,
+): ReloadReport {
+  const named = (kind: string, names: readonly string[]) => names.map((name) => `${kind} ${name}`);
+  const changed = [...new Set([...services.changed, ...services.routesChanged])];
+  return {
+    generation,
+    added: [...named('listener', listeners.added), ...named('service', services.added)],
+    removed: [...named('listener', listeners.removed), ...named('service', services.removed)],
+    changed: [...named('listener', listeners.changed), ...named('service', changed)],
+    deferred: named('service', services.changed.filter(isAwake)),
+  };
 }

@@ -97,7 +97,12 @@ export class EgressLink {
         umask: 0o077,
         cpus: [],
       });
-      vps.adopt(() => [child.pid]).catch(() => child.signal(SIGKILL));
+      const adopted = vps.adopt(
+        child.pid,
+        () => [child.pid],
+        () => false,
+      );
+      adopted.catch(() => child.signal(SIGKILL));
       this.#adopt(child, vps, ours);
     } catch (error) {
       closeFd(ours);

@@ -26,6 +26,8 @@ export interface GatewayLaneSettings {
   readonly log: Logger;
   readonly counters: TrafficCounters;
   readonly driverFor: (service: string) => ServiceDriver | null;
+  /** For those who collect them, by way of this gateway. */
+  readonly renderMetrics: () => Promise<string>;
   /** It is ready for another generation, or has drained. */
   readonly onProgress: () => void;
   /** The channel ended; a failure: it broke the rules. */
@@ -110,11 +112,25 @@ export class GatewayLane implements LeaseHolder {
       case 'report':
         this.#onReport(message);
         break;
+      case 'metrics':
+        void this.#sendMetrics(message.id);
+        break;
       case 'drained':
         this.hasDrained = true;
         this.settings.onProgress();
         break;
     }
+  }
+
+  async #sendMetrics(id: number): Promise<void> {
+    const text = await this.settings.renderMetrics().catch(() => '');
+    const fd = createMemfd('rouse-metrics', text);
+    this.#channel.send({ type: 'metrics', id }, [fd], { closeAfter: true });
+  }
+
+  /** The socket stays the caller's. */
+  listenForMetrics(fd: number): void {
+    this.#channel.send({ type: 'listen-metrics' }, [duplicateFd(fd)], { closeAfter: true });
   }
 
   #onReport(message: Extract<ToSupervisor, { type: 'report' }>): void {

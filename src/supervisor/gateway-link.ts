@@ -45,6 +45,9 @@ export interface GatewayLinkSettings {
   >;
   readonly log: Logger;
   readonly counters: TrafficCounters;
+  readonly renderMetrics: () => Promise<string>;
+  /** Socket on which this gateway serves metrics. */
+  readonly metricsFd: number | null;
   readonly driverFor: (service: string) => ServiceDriver | null;
   /** All drivers, for what ends with the gateway. */
   readonly drivers: () => Iterable<ServiceDriver>;
@@ -116,7 +119,12 @@ export class GatewayLink {
     } finally {
       for (const [, theirs] of pairs) closeFd(theirs);
     }
-    vps.adopt(() => [child.pid]).catch(() => child.signal(SIGKILL));
+    const adopted = vps.adopt(
+      child.pid,
+      () => [child.pid],
+      () => false,
+    );
+    adopted.catch(() => child.signal(SIGKILL));
     this.#adopt(
       child,
       vps,
@@ -125,7 +133,7 @@ export class GatewayLink {
   }
 
   #adopt(child: ChildProcessHandle, vps: Vps, fds: readonly number[]): void {
-    const { counters, driverFor, log } = this.settings;
+    const { counters, driverFor, log, metricsFd, renderMetrics } = this.settings;
     const lanes = fds.map(
       (fd, index) =>
         new GatewayLane(fd, {
@@ -134,6 +142,7 @@ export class GatewayLink {
           log,
           counters,
           driverFor,
+          renderMetrics,
           onProgress: () => this.#progress(),
           onEnd: (failure) => {
             if (failure)
@@ -144,6 +153,7 @@ export class GatewayLink {
     );
     const life = { lanes, child, vps, startedAtMs: performance.now() };
     this.#life = life;
+    if (metricsFd !== null) lanes[0]?.listenForMetrics(metricsFd);
     void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
     if (this.#share) this.#sendShare(this.#share);
     for (const [name, sockets] of this.#listening) this.#sendSockets(name, sockets);

@@ -245,6 +245,7 @@ export class Instance {
     this.#processes.add(child);
     this.#vps
       .adopt(
+        child.pid,
         () => this.#startedPids(),
         () => this.#launching > 0,
       )

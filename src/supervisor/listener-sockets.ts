@@ -12,6 +12,9 @@ import {
   startConnect,
 } from '../sys/sockets.js';
 
+/** What a listener needs to be bound. */
+type Bindable = Pick<Listener, 'name' | 'addresses' | 'backlog'>;
+
 export interface BoundSocket {
   readonly fd: number;
   /** As bound: with the port that the kernel chose for port 0. */
@@ -43,7 +46,7 @@ export class ListenerSockets {
   ) {}
 
   /** The listener's sockets, bound where they aren't yet; those of addresses that it doesn't have any more are kept until `retain`. Throws a `RouseError` of code `bind`. */
-  async open(listener: Listener, ipv4Ports: ReadonlySet<number>): Promise<readonly BoundSocket[]> {
+  async open(listener: Bindable, ipv4Ports: ReadonlySet<number>): Promise<readonly BoundSocket[]> {
     const entries = this.#open.get(listener.name) ?? new Map<string, Entry>();
     this.#open.set(listener.name, entries);
     for (const address of listener.addresses) {
@@ -81,7 +84,7 @@ export class ListenerSockets {
     this.#open.clear();
   }
 
-  #adopt(listener: Listener, name: string, entries: Map<string, Entry>): void {
+  #adopt(listener: Bindable, name: string, entries: Map<string, Entry>): void {
     const fds = this.inherited.get(name);
     if (!fds) {
       const there = [...this.inherited.keys()].join(', ') || 'none';
@@ -111,7 +114,7 @@ export class ListenerSockets {
   }
 
   async #bind(
-    listener: Listener,
+    listener: Bindable,
     address: Exclude<ListenAddress, { kind: 'systemd' }>,
     ipv4Ports: ReadonlySet<number>,
   ): Promise<Entry> {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Service } from '../config/model.js';
 import type { Cgroup } from '../sys/cgroups.js';
 
@@ -22,6 +23,16 @@ const SWEEPS = 20;
  * so they are moved off the main thread, one after another.
  */
 let moves: Promise<unknown> = Promise.resolve();
+
+/** Where to look for what a launched process has forked. */
+export interface Surroundings {
+  /** The process, its descendants, and those that lost their parents: soon listed. */
+  readonly near: () => number[];
+  /** All of the VPS, without the holder's. */
+  readonly all: () => number[];
+  /** Whether all of them, by their /proc directories, are inside: nothing hides from that by changing its parent. */
+  readonly isWhole: (isInside: (procDirectory: string) => boolean) => boolean;
+}
 
 /**
  * The cgroup of one incarnation: its holder is in it, its processes are in a child, whose emptiness
@@ -125,15 +136,17 @@ export class ServiceCgroup {
   }
 
   /**
-   * Brings in what was just launched, and what it has forked meanwhile. `list`: all processes of the
-   * VPS, without the holder's; `listPaths`: the same by their /proc directories, for a second look
-   * that nothing can hide from by changing its parent. Rejects where they multiply faster than that.
+   * Brings in a process that was just launched, and what it has forked meanwhile. Rejects where that
+   * multiplies faster.
    */
-  async bringIn(list: () => number[], listPaths: () => string[] = () => []): Promise<void> {
+  async bringIn(launched: number, { near, all, isWhole }: Surroundings): Promise<void> {
+    await nextTurn();
+    let hasForked = false;
     for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
-      const outside = this.#outsiders(list());
+      const outside = this.#outsiders(hasForked ? all() : near());
       for (const pid of outside) await this.#move(pid);
-      if (outside.length === 0 && listPaths().every((path) => this.#isInside(path))) return;
+      hasForked ||= outside.some((pid) => pid !== launched);
+      if (outside.length === 0 && (!hasForked || isWhole((path) => this.#isInside(path)))) return;
     }
     throw new Error('its processes fork faster than they can be put into their cgroup');
   }

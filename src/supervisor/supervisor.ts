@@ -5,7 +5,13 @@ import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
-import { keepUnchanged, sameListener, sameProcess } from './config-changes.js';
+import {
+  describeReload,
+  ipv4PortsOf,
+  keepUnchanged,
+  sameListener,
+  sameProcess,
+} from './config-changes.js';
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
 import { GatewayLink } from './gateway-link.js';
@@ -44,6 +50,7 @@ export interface SupervisorSettings {
 
 /** The start of a gateway, and the change of one's listeners, are waited for that long. */
 const READY_TIMEOUT_MS = 30_000;
+const METRICS = 'metrics';
 
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
@@ -54,6 +61,10 @@ export class Supervisor {
   readonly counters = new TrafficCounters();
   readonly outputs = new Map<string, OutputLog>();
   readonly #listeners: ListenerSockets;
+  /** The one socket on which the first gateway serves metrics. */
+  readonly #metrics: ListenerSockets;
+  /** Set by who can render them. */
+  renderMetrics: () => Promise<string> = async () => '';
   readonly #gateways = new Map<string, GatewayLink>();
   readonly #stateListeners = new Set<(event: StateEvent) => void>();
   readonly #startQueue: StartQueue;
@@ -75,6 +86,7 @@ export class Supervisor {
     const { config, log, runtimeDir } = settings;
     this.#config = config;
     this.#listeners = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
+    this.#metrics = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
     this.#startQueue = new StartQueue(config.startParallel);
     this.#reach = new Reach(
       {
@@ -156,6 +168,7 @@ export class Supervisor {
     this.#resolveIdentities(config.services);
     for (const service of config.services) this.#addDriver(service);
     await this.#bindListeners(config);
+    await this.#bindMetrics(config);
     await this.#egress.configure(config);
     await Promise.all(config.gateways.map((gateway) => this.#openGateway(config, gateway)));
     await this.#untilGatewaysReady();
@@ -163,14 +176,14 @@ export class Supervisor {
     for (const service of config.services) this.#store.prepare(service);
   }
 
+  async #bindMetrics({ metrics }: Config): Promise<void> {
+    if (!metrics) return;
+    const socket = { name: METRICS, addresses: [metrics.address], backlog: 16 };
+    await this.#metrics.open(socket, new Set());
+  }
+
   async #bindListeners(config: Config): Promise<void> {
-    const ipv4Ports = new Set(
-      config.listeners.flatMap(({ addresses }) =>
-        addresses.flatMap((address) =>
-          address.kind === 'ip' && address.family === 4 && address.port !== 0 ? [address.port] : [],
-        ),
-      ),
-    );
+    const ipv4Ports = ipv4PortsOf(config);
     for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
   }
 
@@ -225,6 +238,8 @@ export class Supervisor {
       },
       log,
       counters: this.counters,
+      renderMetrics: () => this.renderMetrics(),
+      metricsFd: config.gateways[0] === gateway ? (this.#metrics.of(METRICS)[0]?.fd ?? null) : null,
       driverFor: (service) => this.drivers.get(service) ?? null,
       drivers: () => this.drivers.values(),
     });
@@ -339,20 +354,8 @@ export class Supervisor {
   }
 
   #report(changes: ReturnType<typeof diffConfigs>): ReloadReport {
-    const { services, listeners } = changes;
-    const named = (kind: string, names: readonly string[]) =>
-      names.map((name) => `${kind} ${name}`);
-    const changed = [...new Set([...services.changed, ...services.routesChanged])];
-    const report: ReloadReport = {
-      generation: this.#generation,
-      added: [...named('listener', listeners.added), ...named('service', services.added)],
-      removed: [...named('listener', listeners.removed), ...named('service', services.removed)],
-      changed: [...named('listener', listeners.changed), ...named('service', changed)],
-      deferred: named(
-        'service',
-        services.changed.filter((name) => this.drivers.get(name)?.instance),
-      ),
-    };
+    const isAwake = (name: string) => Boolean(this.drivers.get(name)?.instance);
+    const report = describeReload(changes, this.#generation, isAwake);
     const { added, removed, deferred } = report;
     this.settings.log.info(
       { event: 'reload', ...report },
@@ -384,6 +387,7 @@ export class Supervisor {
     this.#certificates.close();
     await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
     this.#listeners.close();
+    this.#metrics.close();
     await Promise.all(
       [...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)),
     );

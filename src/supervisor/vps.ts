@@ -60,7 +60,11 @@ export interface Vps {
    * Brings what was just started into the cgroup, whatever it has forked meanwhile included.
    * `isLaunching`: more is being started, of which `started` doesn't know yet.
    */
-  adopt(started: () => readonly number[], isLaunching?: () => boolean): Promise<void>;
+  adopt(
+    launched: number,
+    started: () => readonly number[],
+    isLaunching: () => boolean,
+  ): Promise<void>;
   /** Host pids of the processes in it; `started`: those that the launcher put there. */
   processes(started: readonly number[]): number[];
   /** Whether it has any process but the holder's own; zombies don't count. */
@@ -126,12 +130,18 @@ export class HeldVps implements Vps {
     }
   }
 
-  async adopt(started: () => readonly number[], isLaunching = () => false): Promise<void> {
-    await this.cgroup?.bringIn(
-      () => this.#descendants(started()),
+  async adopt(
+    launched: number,
+    started: () => readonly number[],
+    isLaunching: () => boolean,
+  ): Promise<void> {
+    await this.cgroup?.bringIn(launched, {
+      near: () => this.#descendants([launched]),
+      all: () => this.#descendants(started()),
       // What is being started is looked for when it is known.
-      () => (isLaunching() ? [] : this.#insidePids()).map((pid) => `${this.root}/proc/${pid}`),
-    );
+      isWhole: (isInside) =>
+        isLaunching() || this.#insidePids().every((pid) => isInside(`${this.root}/proc/${pid}`)),
+    });
   }
 
   processes(started: readonly number[]): number[] {
@@ -139,11 +149,12 @@ export class HeldVps implements Vps {
   }
 
   #descendants(started: readonly number[]): number[] {
+    const below = descendantsOf(started);
+    // After those: who loses its parent meanwhile becomes a child of init.
     const own = descendantsOf([this.initPid]);
     const held = own.find((pid) => pid !== this.initPid && isHeldProgram(pid));
-    return descendantsOf([...own, ...started]).filter(
-      (pid) => pid !== this.initPid && pid !== held,
-    );
+    const all = new Set([...below, ...own]);
+    return [...all].filter((pid) => pid !== this.initPid && pid !== held);
   }
 
   isPopulated(): boolean {
@@ -192,8 +203,12 @@ export class HostVps implements Vps {
 
   constructor(readonly cgroup: ServiceCgroup | null) {}
 
-  async adopt(started: () => readonly number[]): Promise<void> {
-    await this.cgroup?.bringIn(() => this.#descendants(started()));
+  async adopt(launched: number, started: () => readonly number[]): Promise<void> {
+    await this.cgroup?.bringIn(launched, {
+      near: () => descendantsOf([launched]),
+      all: () => this.#descendants(started()),
+      isWhole: () => true,
+    });
   }
 
   processes(started: readonly number[]): number[] {

@@ -86,6 +86,18 @@ export function httpClientCases(createEngine: EngineFactory): void {
     await rig.host.allUsesEnded();
   });
 
+  it('a bad request behind an answered one is told so', async () => {
+    await using server = await startHttpServer((_, response) => response.end('fine'));
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    await client.send(
+      'GET / HTTP/1.1\r\nHost: a.example\r\n\r\nGET / HTTP/1.1\r\nBad Header: 1\r\n\r\n',
+    );
+    expect((await client.readToEnd()).toString()).toMatch(
+      /200 OK[\s\S]*fine[\s\S]*400 Bad Request/,
+    );
+  });
+
   it('a request head in many pieces is served', async () => {
     await using server = await startHttpServer((request, response) => response.end(request.url));
     await using rig = createHttpRig(createEngine, [server.port]);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Status } from 'rouse';
 import { AdminClient } from '../../src/admin/client.js';
 import { PROGRAM, runRouse } from '../app/program.js';
+import { isRunning, listDescendants } from '../support/processes.js';
 import { type ProcessEnd, type ProcessOptions, TestProcess } from '../support/run-process.js';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -72,9 +73,19 @@ export class ServedRouse implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Everything of it ends with it.
+    const processes = listDescendants(this.pid);
     await this.process[Symbol.asyncDispose]();
+    // What runs without isolation outlives a supervisor that is killed.
+    for (const left of processes) if (isRunning(left)) killNow(left.pid);
     this.temporary?.[Symbol.dispose]();
+  }
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
   }
 }
 

@@ -130,7 +130,7 @@ describe.skipIf(whyNot !== null)(`cgroups${whyNot === null ? '' : ` (skipped: ${
     const child = start('sleep 600 & (sleep 600 & sleep 600) & sleep 600');
     await waitFor(() => descendantsOf([child.pid as number]).length >= 5);
     const all = () => descendantsOf([child.pid as number]);
-    await cgroup.bringIn(all);
+    await cgroup.bringIn(child.pid as number, { near: all, all, isWhole: () => true });
     expect(cgroup.processes().toSorted()).toEqual(all().toSorted());
     cgroup.kill();
     await waitFor(() => cgroup.processes().length === 0);
@@ -140,7 +140,8 @@ describe.skipIf(whyNot !== null)(`cgroups${whyNot === null ? '' : ` (skipped: ${
   test('what has been frozen stands still, can be killed, and tells when it is empty', async () => {
     const cgroup = new ServiceCgroup((await open()).create('service-a.1'));
     const child = start('while :; do :; done');
-    await cgroup.bringIn(() => descendantsOf([child.pid as number]));
+    const all = () => descendantsOf([child.pid as number]);
+    await cgroup.bringIn(child.pid as number, { near: all, all, isWhole: () => true });
     const empty = new Promise<void>((resolve) => {
       const stopWatching = cgroup.onEmpty(() => {
         stopWatching();

@@ -89,7 +89,8 @@ export class HttpFront {
     const { client } = state;
     const exchange = new HttpExchange({ context, client, connection, head, request, response });
     state.exchange = exchange;
-    response.once('finish', () => {
+    // Before the exchange's own listener, which reads on: what comes next is no part of this one.
+    response.prependOnceListener('finish', () => {
       state.exchange = null;
     });
     request.on('error', () => {});

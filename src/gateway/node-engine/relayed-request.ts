@@ -6,6 +6,7 @@ import { Refusal } from '../../ipc/refusals.js';
 import type { RouteMatch, Use } from '../engine.js';
 import { headersForUpstream, offersUpgrade } from '../upstream-headers.js';
 import { refusalOf } from './context.js';
+import { flushHead } from './flush-head.js';
 import { originOf, trailersOf } from './forwarded-headers.js';
 import type { HttpExchange } from './http-exchange.js';
 import { relayInformation, relayResponse } from './relayed-response.js';
@@ -89,7 +90,7 @@ export class RelayedRequest {
     if (head.framing.kind === 'none') upstreamRequest.useChunkedEncodingByDefault = false;
     this.#listen(upstreamRequest);
     // The client may wait for what the service makes of the head.
-    if (head.framing.kind !== 'none') upstreamRequest.flushHeaders();
+    if (head.framing.kind !== 'none') flushHead(upstreamRequest);
   }
 
   #listen(upstreamRequest: ClientRequest): void {

@@ -1,5 +1,6 @@
 import { type IncomingMessage, type InformationEvent, STATUS_CODES } from 'node:http';
 import { Refusal } from '../../ipc/refusals.js';
+import { flushHead } from './flush-head.js';
 import { headersForClient, trailersOf } from './forwarded-headers.js';
 import type { HttpExchange } from './http-exchange.js';
 
@@ -17,7 +18,7 @@ export function relayResponse(exchange: HttpExchange, upstream: IncomingMessage)
   }
   // Together with the first bytes of the body where they come at once.
   setImmediate(() => {
-    if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+    if (!response.writableEnded && !response.destroyed) flushHead(response);
   });
   upstream.pipe(response, { end: false });
   upstream.once('end', () => {

@@ -57,12 +57,13 @@ async function outcomesOf(createEngine: EngineFactory, streams: Buffer[]): Promi
   return outcomes;
 }
 
-/** Lines of one name stand together, as the node engine sends them; ports differ. */
+/** Lines of one name stand together, and cookies in one line, as the node engine sends them; ports differ. */
 function textOf(request: http.IncomingMessage, body: Buffer): string {
-  const { method, url, rawHeaders, rawTrailers } = request;
-  const lines: string[] = [];
+  const { method, url, rawHeaders, rawTrailers, headers } = request;
+  const lines = [`cookie: ${headers.cookie?.split(/; */).join('; ').trim()}`];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (/^(connection|keep-alive)$/i.test(rawHeaders[at] as string)) continue;
+    if (/^cookie$/i.test(rawHeaders[at] as string)) continue;
     lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`.replace(/127\.0\.0\.1:\d+/g, 'HERE'));
   }
   const key = (line: string) => line.slice(0, line.indexOf(':')).toLowerCase();
