@@ -24,7 +24,7 @@ export async function checkMachine(
   const log = createLog({ level: 'silent', name: 'rouse', pretty: false });
   closeOnExecFrom(3);
   const { runtimeDir, stateDir } = resolveDirectories(flags, io.env, io.uid);
-  const isRootless = process.env['ROUSE_ROOTLESS_UID'] !== undefined || io.uid !== 0;
+  const isRootless = process.env.ROUSE_ROOTLESS_UID !== undefined || io.uid !== 0;
   const packageRoot = PACKAGE_ROOT;
   const enforce = 'best-effort';
   const machine = await Machine.open({

@@ -1,6 +1,7 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import { closeFd } from '../sys/descriptors.js';
 import { receivePacket, sendPacket } from '../sys/fd-passing.js';
+import { SystemError } from '../sys/libc.js';
 import { type Watch, type WatchFd, watchFd } from '../sys/poller.js';
 
 export interface ChannelHandlers<In> {
@@ -22,6 +23,8 @@ interface Queued {
 const QUEUE_LIMIT = 20_000;
 /** Descriptors that may wait: they count against this process's limit. */
 const QUEUE_LIMIT_FDS = 8192;
+/** What sending fails with when the other side has closed. */
+const ENDED = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN']);
 /** Packets taken in one go, before other work of the thread gets its turn. */
 const BATCH = 64;
 
@@ -90,11 +93,21 @@ export class Channel<In, Out> {
         this.#dropFirst();
       }
     } catch (error) {
-      // The other side's end is seen by reading, after what it still sent.
-      this.#dropQueue();
-      if (error instanceof RangeError) throw error;
+      this.#onSendError(error);
+      return;
     }
     this.#awaitRoom(false);
+  }
+
+  #onSendError(error: unknown): void {
+    if (error instanceof RangeError) {
+      this.#dropFirst();
+      throw error;
+    }
+    const isEnded = error instanceof SystemError && ENDED.has(error.errnoName);
+    // The other side's end is seen by reading, after what it still sent.
+    if (isEnded) this.#dropQueue();
+    else this.#end(new RouseError('protocol', messageOf(error)));
   }
 
   #awaitRoom(isFull: boolean): void {

@@ -9,9 +9,9 @@ import type {
   StateEvent,
   Status,
 } from '../ipc/admin-api.js';
+import type { LeaseHolder } from './lease-book.js';
 import { parseLimits } from './live-limits.js';
 import type { OutputLog } from './output-log.js';
-import type { LeaseHolder } from './lease-book.js';
 import type { ServiceDriver } from './service-driver.js';
 import type { Supervisor } from './supervisor.js';
 

@@ -209,6 +209,7 @@ export class Instance {
         userName,
         prepared,
         rlimits,
+        isHeld: this.#vps.target.vpsPidfd !== null,
         notifySocket: notify?.inside ?? null,
       },
       ...{ listenNames: how.listenNames, connection: how.connection },

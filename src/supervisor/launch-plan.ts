@@ -10,6 +10,7 @@ import {
   serviceEnvironment,
   wrapForLimits,
   wrapForListenPid,
+  wrapToEndWithSupervisor,
 } from './service-environment.js';
 import { systemPath } from './system-path.js';
 import type { PreparedVps } from './vps-store.js';
@@ -20,6 +21,8 @@ export interface ProgramRequest {
   readonly prepared: Pick<PreparedVps, 'stateDirectory' | 'egressAddress'>;
   /** The service's own and those that stand for limits. */
   readonly rlimits: Service['run']['rlimits'];
+  /** In a VPS, which ends with the supervisor. */
+  readonly isHeld: boolean;
   /** Path inside the VPS; null: none. */
   readonly notifySocket: string | null;
   readonly listenNames: readonly string[];
@@ -51,7 +54,8 @@ export function planProgram(request: ProgramRequest): Program {
   const program = findCommand(command, environment.PATH ?? '', directory);
   if (!program) throw new RouseError('start', `${command}: no such program in ${environment.PATH}`);
   const limited = wrapForLimits([program, ...run.command.slice(1)], request.rlimits);
-  const argv = listenNames.length > 0 ? wrapForListenPid(limited) : limited;
+  const wrapped = listenNames.length > 0 ? wrapForListenPid(limited) : limited;
+  const argv = request.isHeld ? wrapped : wrapToEndWithSupervisor(wrapped);
   return {
     executable: argv[0] as string,
     arguments: argv[0] === program ? [command, ...argv.slice(1)] : argv,

@@ -49,7 +49,7 @@ export class NotifySocket {
 }
 
 /** `NAME=value` lines; others are skipped. */
-export function parseNotification(text: string): Notification {
+function parseNotification(text: string): Notification {
   const pairs = text.split('\n').flatMap((line) => {
     const at = line.indexOf('=');
     return at > 0 ? [[line.slice(0, at), line.slice(at + 1)] as const] : [];

@@ -109,6 +109,14 @@ export function wrapForListenPid(command: readonly string[]): string[] {
   return ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...command];
 }
 
+/** A command that is killed when the supervisor dies (PR_SET_PDEATHSIG, by setpriv(1)): where no VPS ends it. */
+export function wrapToEndWithSupervisor(
+  command: readonly string[],
+  setpriv = '/usr/bin/setpriv',
+): string[] {
+  return [setpriv, '--pdeathsig', 'KILL', '--', ...command];
+}
+
 /** A command that runs under prlimit(1) with limits; `Infinity` is unlimited. */
 export function wrapForLimits(
   command: readonly string[],

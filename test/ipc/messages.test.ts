@@ -28,6 +28,7 @@ const MESSAGES: readonly ToSupervisor[] = [
     listeners: [{ name: 'web', accepted: 1, refused: 0 }],
     more: false,
   },
+  { type: 'metrics', id: 7 },
   { type: 'drained' },
 ];
 

@@ -56,6 +56,7 @@ beforeEach(() => {
   counters = new TrafficCounters();
   lane = new GatewayLane(ours, {
     ...{ name: 'main', epoch: 'main#1/0', log: pino({ level: 'silent' }), counters, driverFor },
+    renderMetrics: async () => '',
     onProgress: () => {},
     onEnd: (reason) => (failure = reason),
   });

@@ -159,7 +159,7 @@ it('what a service answers is passed on as Node reads it, or not at all', {
   await using server = await startTcpServer((socket: net.Socket) => {
     socket.once('data', (chunk: Buffer) => {
       const index = Number(/^GET \/(\d+) /.exec(chunk.toString('latin1'))?.[1]);
-      socket.end(responses[index]);
+      socket.end(responses[index] ?? '');
     });
   });
   await using rig = new Rig(nativeEngineHere(), {
