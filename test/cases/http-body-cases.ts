@@ -27,6 +27,12 @@ export function httpBodyCases(createEngine: EngineFactory): void {
     void client.send(Buffer.concat([Buffer.from(head), body]));
     await waitFor(() => client.received.toString().match(/300000 bytes/g)?.length === 2);
     expect(rig.host.dials).toBe(1);
+    // And held again, with a connection in the pool.
+    const releaseAgain = rig.host.hold();
+    void client.send(Buffer.concat([Buffer.from(head), body]));
+    await waitFor(() => rig.host.demands.length === 3);
+    releaseAgain();
+    await waitFor(() => client.received.toString().match(/300000 bytes/g)?.length === 3);
   });
 
   it('an HTTP/1.0 client gets a long chunked body without its chunks', async () => {

@@ -9,6 +9,7 @@ import {
   ownAnswerBytes,
 } from '../../refusal-answer.js';
 import { RequestFraming } from '../../request-framing.js';
+import type { RequestHead } from '../../request-head.js';
 import type { Accepted, NativeConnection } from '../context.js';
 import { Exchange } from './exchange.js';
 import { FreeList } from './free-list.js';
@@ -144,7 +145,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   /** Returns how far the request's bytes were taken. */
   #begin(framing: RequestFraming, bytes: Buffer, at: number, to: number): number {
-    const head = framing.head as NonNullable<RequestFraming['head']>;
+    const head = framing.head as RequestHead;
     this.#headSinceMs = null;
     this.isLast ||= !head.keepAlive;
     const exchange = new Exchange(this, head, this.lastMs);
@@ -180,12 +181,10 @@ export class ClientConnection implements NativeConnection, EventHandler {
     if (!isPatient && exchange.head.keepAlive) this.leave();
   }
 
-  /** Answers in the gateway's own words. Returns how many bytes that are. */
-  answer(answer: OwnAnswer, { closes, isForHead, minorVersion }: AnswerOptions): number {
-    const connection = closes ? 'close' : minorVersion === 0 ? 'keep-alive' : null;
-    const bytes = ownAnswerBytes(answer, connection, !isForHead);
-    this.peer.sendBytes(bytes);
-    return bytes.length;
+  /** Answers in the gateway's own words; `head` is that of the request, if it came so far. */
+  answer(answer: OwnAnswer, closes: boolean, head: RequestHead | null): void {
+    const connection = closes ? 'close' : head?.minorVersion === 0 ? 'keep-alive' : null;
+    this.peer.sendBytes(ownAnswerBytes(answer, connection, head?.method !== 'HEAD'));
   }
 
   /** The request at hand is answered: on to the next one. */
@@ -204,7 +203,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
     const { source } = this.accepted;
     const { name } = this.listener;
     host.logRefusal({ listener: name, service: null, source, code, detail: refusal.reason });
-    this.answer(answerToFraming(refusal), { closes: true, isForHead: false, minorVersion: 1 });
+    this.answer(answerToFraming(refusal), true, null);
     this.finish();
   }
 
@@ -295,10 +294,4 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.#detach();
     return this.peer.fd;
   }
-}
-
-interface AnswerOptions {
-  readonly closes: boolean;
-  readonly isForHead: boolean;
-  readonly minorVersion: 0 | 1;
 }

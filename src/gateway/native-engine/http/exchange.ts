@@ -92,6 +92,8 @@ export class Exchange {
         this.#heldMs = performance.now() - this.beganMs;
         if (this.isOver) use.end();
         else this.#relay(use, outgoing);
+        // What came of a body meanwhile waits, where a pooled connection took the head at once.
+        this.moveUpload();
       },
       (thrown) => this.refuseThrown(thrown),
     );
@@ -185,7 +187,7 @@ export class Exchange {
     const service = this.#match?.service ?? null;
     client.front.context.host.logRefusal({ listener: name, service, source, code, detail });
     const relayed = this.#relayed;
-    if (!relayed?.isHeadSent) return this.#answer(answer);
+    if (!relayed?.download.isHeadSent) return this.#answer(answer);
     this.#end();
     client.breakOff(relayed.isDelimitedByClose);
   }
@@ -194,11 +196,7 @@ export class Exchange {
     const { client, head } = this;
     const closes = client.isLast || !this.isRequestEnded;
     this.#end();
-    client.answer(answer, {
-      closes,
-      isForHead: head.method === 'HEAD',
-      minorVersion: head.minorVersion,
-    });
+    client.answer(answer, closes, head);
     client.requestDone(closes);
   }
 
@@ -208,8 +206,9 @@ export class Exchange {
   }
 
   #logAccess(): void {
-    const { status, bytesOut } = this.#relayed ?? { status: null, bytesOut: 0 };
-    this.logAccess(status ?? STATUS_CLIENT_LEFT, this.bytesIn, bytesOut);
+    const relayed = this.#relayed;
+    const status = relayed?.status ?? STATUS_CLIENT_LEFT;
+    this.logAccess(status, this.bytesIn, relayed?.download.bytesOut ?? 0);
   }
 
   logAccess(status: number, bytesIn: number, bytesOut: number): void {

@@ -19,7 +19,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT'])
 export class RelayedRequest implements DialerOwner {
   upstream: UpstreamConnection | null = null;
   readonly client: ClientConnection;
-  readonly #download: Download;
+  readonly download: Download;
   readonly #upload: Upload | null;
   #dialer: Dialer | null = null;
   /** The head, while it may have to be sent, or sent again. */
@@ -40,26 +40,18 @@ export class RelayedRequest implements DialerOwner {
     const { client, head, isRequestEnded } = exchange;
     this.client = client;
     this.#isBodyAwaited = !head.expectContinue;
-    this.#download = new Download(this);
+    this.download = new Download(this);
     this.#upload = isRequestEnded ? null : new Upload(this);
-  }
-
-  get isHeadSent(): boolean {
-    return this.#download.isHeadSent;
   }
 
   /** Where the answer ends the client only learns from the end of its connection. */
   get isDelimitedByClose(): boolean {
-    return this.#download.isDelimitedByClose && !this.#isAnswered;
+    return this.download.isDelimitedByClose && !this.#isAnswered;
   }
 
   /** Null as long as the client has been sent none. */
   get status(): number | null {
-    return this.isHeadSent ? (this.#download.facts?.status ?? null) : null;
-  }
-
-  get bytesOut(): number {
-    return this.#download.bytesOut;
+    return this.download.isHeadSent ? (this.download.facts?.status ?? null) : null;
   }
 
   get isDownloading(): boolean {
@@ -153,12 +145,12 @@ export class RelayedRequest implements DialerOwner {
   onUpstreamEvents(): void {
     if (!this.#isHeadOut) this.#sendHead(this.#outgoing as Buffer);
     if (this.#isAnswered && !this.#isReleased) return this.#lookAfterAnswer();
-    this.#download.move();
+    this.download.move();
     this.moveUpload();
   }
 
   onClientEvents(isWritable: boolean): void {
-    if (isWritable) this.#download.move();
+    if (isWritable) this.download.move();
     this.moveUpload();
   }
 
@@ -176,7 +168,7 @@ export class RelayedRequest implements DialerOwner {
     const { upstream, client } = this;
     if (!upstream) return;
     upstream.peer.isReadable = true;
-    client.front.context.loop.soon(() => this.#download.move());
+    client.front.context.loop.soon(() => this.download.move());
   }
 
   /** All of the request is sent. */
@@ -236,7 +228,7 @@ export class RelayedRequest implements DialerOwner {
       upstream?.isReused === true &&
       !upstream.pool.isClosed &&
       !this.#isRetried &&
-      !this.#download.hasBegun &&
+      !this.download.hasBegun &&
       this.#outgoing !== null &&
       this.#isRepeatable
     );
@@ -257,7 +249,7 @@ export class RelayedRequest implements DialerOwner {
     }
     this.#isReleased = true;
     exchange.isOver = true;
-    this.#download.release();
+    this.download.release();
     this.#upload?.release();
     upstream.pool.letGo(upstream);
     new UpgradedConnection(client.front.context, {
@@ -278,10 +270,10 @@ export class RelayedRequest implements DialerOwner {
     this.#isReleased = true;
     this.#dialer?.stop();
     this.#outgoing = null;
-    this.#download.release();
+    this.download.release();
     this.#upload?.release();
     const { upstream } = this;
-    const { facts, isSpoilt } = this.#download;
+    const { facts, isSpoilt } = this.download;
     this.upstream = null;
     if (upstream && isReusable && !isSpoilt && facts?.keepAlive) {
       upstream.pool.give(upstream, performance.now(), facts.timeoutMs);
