@@ -8,6 +8,7 @@ import { makeCertificate } from '../support/certificates.js';
 import { RawClient } from '../support/raw-client.js';
 import { runToEnd } from '../support/run-process.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitFor } from '../support/wait-for.js';
 import { type EngineFactory, type ListenerSpec, Rig } from './engine-rig.js';
 import { startHttpServer } from './servers.js';
 
