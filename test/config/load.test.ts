@@ -30,7 +30,7 @@ test('a service that says little gets the defaults of the contract', () => {
 test('without gateways there is one, main, with all listeners', () => {
   const config = configOf(loadText(MINIMAL));
   expect(config.gateways).toEqual([
-    { name: 'main', listeners: ['web'], engine: 'node', threads: 1, cpus: [] },
+    { name: 'main', listeners: ['web'], engine: 'native', threads: 1, cpus: [] },
   ]);
   expect(config).toMatchObject({ enforce: 'required', admin: { group: null }, metrics: null });
 });

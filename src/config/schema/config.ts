@@ -5,7 +5,7 @@ import { service } from './service.js';
 import { cidr, cpuList, filledText, listenAddress, name, reference } from './values.js';
 
 /** The engine of gateways that name none. */
-export const DEFAULT_ENGINE: 'native' | 'node' = 'node';
+export const DEFAULT_ENGINE: 'native' | 'node' = 'native';
 
 export const gateway = z.strictObject({
   listeners: key(
@@ -22,7 +22,7 @@ export const gateway = z.strictObject({
   threads: key(
     z.int().min(1).max(256).prefault(1),
     'gateway restarts',
-    'Threads of the native engine.',
+    'Threads of the native engine; `limits` count in each of them.',
   ),
   cpus: key(cpuList.prefault([]), 'gateway restarts', 'CPUs that it may run on, by number.', 'all'),
 });
