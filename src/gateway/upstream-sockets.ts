@@ -6,10 +6,11 @@ import { errnoName } from '../sys/libc.js';
 import type { Demand, UpstreamSocket } from './engine.js';
 import type { SupervisorLink } from './supervisor-link.js';
 
-/** Handed-in sockets that are ordered at once: the first time, later, and at most (for many who wait). */
+/** Handed-in sockets that are ordered at once: at first, and at most. */
 const FIRST_BATCH = 4;
-const BATCH = 32;
 const MAX_BATCH = 128;
+/** Orders that follow each other faster than that grow, others start small: hundreds of services hold few sockets. */
+const FAST_MS = 100;
 /** A server that is ready may refuse for a moment (its backlog is full, it reloads). */
 const RETRY_FIRST_MS = 2;
 const RETRY_FOR_MS = 1000;
@@ -20,6 +21,8 @@ interface Pool {
   /** An order that is under way: all who wait for a socket wait for it. */
   order: Promise<void> | null;
   batch: number;
+  /** When the last order came. */
+  orderedMs: number;
   waiting: number;
 }
 
@@ -119,6 +122,7 @@ export class UpstreamSockets {
       fds: [],
       order: null,
       batch: FIRST_BATCH,
+      orderedMs: Number.NEGATIVE_INFINITY,
       waiting: 0,
     };
     this.#pools.set(upstream, pool);
@@ -141,7 +145,9 @@ export class UpstreamSockets {
     const count = Math.min(MAX_BATCH, Math.max(pool.batch, pool.waiting));
     const fds = await this.link.sockets(this.service, this.instance, upstream, count);
     pool.order = null;
-    pool.batch = BATCH;
+    const nowMs = performance.now();
+    pool.batch = nowMs - pool.orderedMs < FAST_MS ? Math.min(MAX_BATCH, 2 * count) : FIRST_BATCH;
+    pool.orderedMs = nowMs;
     if (this.#isClosed) for (const fd of fds) closeFd(fd);
     else pool.fds.push(...fds);
   }
