@@ -38,6 +38,11 @@ export class NativeAcceptor implements EventHandler {
     this.#fixed =
       bound?.kind === 'inet' && !isWildcard ? { ip: bound.host, port: bound.port } : null;
     this.#fixedText = endpointText(bound);
+    // Accepted connections inherit these (tcp(7), as Linux has it): set once, not for each.
+    if (!this.#isUnix) {
+      sendAtOnce(socket.fd);
+      keepAlive(socket.fd, KEEP_ALIVE_SECONDS);
+    }
     this.#watch();
   }
 
@@ -70,10 +75,6 @@ export class NativeAcceptor implements EventHandler {
       this.#logRefusal(source, refusal ?? 'out-of-descriptors');
       closeFd(fd);
       return;
-    }
-    if (!this.#isUnix) {
-      sendAtOnce(fd);
-      keepAlive(fd, KEEP_ALIVE_SECONDS);
     }
     const destination = this.#fixed ?? this.#destinationOf(fd);
     const destinationText =

@@ -292,12 +292,16 @@ export class Duplex {
   }
 
   #endSending(from: End, to: End): void {
+    this.#givePipe(from);
+    // The last end of file goes out with close(2): one call less.
+    if (to.isAtEnd && from.isShut) {
+      this.#close(false);
+      return;
+    }
     if (!to.isShut) {
       to.isShut = true;
       endSending(to.fd);
     }
-    this.#givePipe(from);
-    if (from.isAtEnd && to.isAtEnd && from.isShut && to.isShut) this.#close(false);
   }
 
   /** Breaks both sides off: each peer sees that something was lost. */
