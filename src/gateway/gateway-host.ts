@@ -62,6 +62,7 @@ export class GatewayHost implements EngineHost {
     for (const [name, { lease, gate }] of this.#desks) {
       if (kept.has(name)) continue;
       lease.refused(gate.refuse('no-route'));
+      lease.yieldNow();
       if (gate.open === 0) this.#desks.delete(name);
     }
   }

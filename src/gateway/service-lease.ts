@@ -94,8 +94,9 @@ export class ServiceLease {
 
   granted(grant: Grant): void {
     this.#isAsked = false;
+    const isSame = this.#grant?.instance === grant.instance;
     this.#grant = grant;
-    this.#users = this.#waiting.size;
+    this.#users = (isSame ? this.#users : 0) + this.#waiting.size;
     this.#lastUseMs = performance.now();
     for (const waiting of [...this.#waiting]) waiting.resolve(grant);
     if (this.#users === 0) this.#armLinger();

@@ -40,6 +40,9 @@ export class GatewayLane implements LeaseHolder {
   readonly #reports = new Map<number, () => void>();
   #share: GatewayConfig | null = null;
   #allowed: ReadonlySet<string> = new Set();
+  /** What it was ever allowed: it may have connections of these yet. */
+  readonly #known = new Set<string>();
+  #rendering: Promise<string> | null = null;
   #lastReportId = 0;
   /** The last generation of the config that it takes connections for. */
   readyGeneration = -1;
@@ -59,6 +62,7 @@ export class GatewayLane implements LeaseHolder {
     const requests = new GatewayRequests({
       holder: this,
       driverFor: (service) => (this.#allowed.has(service) ? driverFor(service) : null),
+      anyDriver: driverFor,
       send: (message, fds = []) => this.#channel.send(message, fds, { closeAfter: true }),
       log: log.child({ gateway: name }),
     });
@@ -122,10 +126,22 @@ export class GatewayLane implements LeaseHolder {
     }
   }
 
+  /** However often it asks, one is rendered at a time. */
   async #sendMetrics(id: number): Promise<void> {
-    const text = await this.settings.renderMetrics().catch(() => '');
-    const fd = createMemfd('rouse-metrics', text);
-    this.#channel.send({ type: 'metrics', id }, [fd], { closeAfter: true });
+    this.#rendering ??= this.settings
+      .renderMetrics()
+      .catch(() => '')
+      .finally(() => {
+        this.#rendering = null;
+      });
+    const text = await this.#rendering;
+    try {
+      const fd = createMemfd('rouse-metrics', text);
+      this.#channel.send({ type: 'metrics', id }, [fd], { closeAfter: true });
+    } catch {
+      // No descriptors left: the answer is that there are none.
+      this.#channel.send({ type: 'metrics', id });
+    }
   }
 
   /** The socket stays the caller's. */
@@ -146,6 +162,7 @@ export class GatewayLane implements LeaseHolder {
   configure(share: GatewayConfig): void {
     this.#share = share;
     this.#allowed = new Set(share.services.map(({ name }) => name));
+    for (const name of this.#allowed) this.#known.add(name);
     const fd = createMemfd('rouse-config', JSON.stringify(share));
     this.#channel.send({ type: 'configure', generation: share.generation }, [fd], {
       closeAfter: true,
@@ -170,12 +187,12 @@ export class GatewayLane implements LeaseHolder {
   }
 
   instanceGone(service: string, instance: number): void {
-    if (this.#allowed.has(service)) this.#channel.send({ type: 'gone', service, instance });
+    if (this.#known.has(service)) this.#channel.send({ type: 'gone', service, instance });
   }
 
   /** See `GatewayLink.yieldLease`. */
   async yieldLease(service: string): Promise<void> {
-    if (this.#allowed.has(service)) this.#channel.send({ type: 'yield', service });
+    if (this.#known.has(service)) this.#channel.send({ type: 'yield', service });
     await this.refreshCounters();
   }
 

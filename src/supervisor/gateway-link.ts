@@ -125,11 +125,19 @@ export class GatewayLink {
       () => false,
     );
     adopted.catch(() => child.signal(SIGKILL));
-    this.#adopt(
-      child,
-      vps,
-      pairs.map(([ours]) => ours),
-    );
+    const fds = pairs.map(([ours]) => ours);
+    if (this.#isClosed || this.#isDraining) {
+      child.signal(SIGKILL);
+      for (const fd of fds) closeFd(fd);
+      await vps.dispose();
+      return;
+    }
+    try {
+      this.#adopt(child, vps, fds);
+    } catch (error) {
+      child.signal(SIGKILL);
+      throw error;
+    }
   }
 
   #adopt(child: ChildProcessHandle, vps: Vps, fds: readonly number[]): void {
@@ -185,9 +193,14 @@ export class GatewayLink {
     this.#scheduleRestart(delayMs);
   }
 
+  /** As `start`; what fails is tried again as after a crash. */
+  startOrRetry(): void {
+    this.#scheduleRestart(0);
+  }
+
   #scheduleRestart(delayMs: number): void {
     this.#restart = setTimeout(() => {
-      if (this.#isClosed) return;
+      if (this.#isClosed || this.#isDraining) return;
       this.start().catch((error) => {
         const nextMs = this.#backoff.next();
         this.settings.log.error(

@@ -12,11 +12,15 @@ type Message<Type extends ToSupervisor['type']> = Extract<ToSupervisor, { type: 
 
 const ECONNREFUSED = 111;
 const EMFILE = 24;
+/** What one gateway may have under way: honest ones are bound by `limits.held`. */
+const MAX_UNDER_WAY = 4096;
 
 export interface GatewayRequestsSettings {
   readonly holder: LeaseHolder;
   /** The driver of a service that this gateway's listeners lead to; null for all others. */
   readonly driverFor: (service: string) => ServiceDriver | null;
+  /** Of any service. */
+  readonly anyDriver: (service: string) => ServiceDriver | null;
   readonly send: (message: ToGateway, fds?: readonly number[]) => void;
   readonly log: Logger;
 }
@@ -26,6 +30,11 @@ export interface GatewayRequestsSettings {
  * config: nothing for services that none of its listeners lead to, nothing without a lease.
  */
 export class GatewayRequests {
+  /** Services whose lease was asked for and not answered yet. */
+  readonly #asked = new Set<string>();
+  /** Hand-overs and dials that are under way: each may hold a descriptor and a process. */
+  #underWay = 0;
+
   constructor(private readonly settings: GatewayRequestsSettings) {}
 
   acquire(message: Message<'acquire'>): void {
@@ -42,10 +51,13 @@ export class GatewayRequests {
       return;
     }
     const { service, cause, listener, source } = message;
+    if (this.#asked.has(service)) return;
+    this.#asked.add(service);
     driver.acquire(
       {
         holder,
         granted: (instance, connectionFd) => {
+          this.#asked.delete(service);
           const granted = {
             type: 'granted',
             service,
@@ -56,15 +68,18 @@ export class GatewayRequests {
           else send({ ...granted, connected: instance.readyUpstream }, [connectionFd]);
           return connectionFd !== null;
         },
-        refused: ({ code, retryAfterMs, detail }) =>
-          send({ type: 'refused', service, code, retryAfterMs, detail }),
+        refused: ({ code, retryAfterMs, detail }) => {
+          this.#asked.delete(service);
+          send({ type: 'refused', service, code, retryAfterMs, detail });
+        },
       },
       { cause, source, listener },
     );
   }
 
+  /** Also of a service that a reload took the route to away: the lease is still this holder's. */
   release({ service, instance, idleMs }: Message<'release'>): void {
-    this.#driver(service)?.release(this.settings.holder, instance, idleMs);
+    this.settings.anyDriver(service)?.release(this.settings.holder, instance, idleMs);
   }
 
   /** Nothing without a lease, nor for an incarnation that is over. */
@@ -116,6 +131,7 @@ export class GatewayRequests {
   handOver(message: Message<'hand-over'>, fd: number): void {
     const { send } = this.settings;
     const done = (refusal: Refusal | null) => {
+      this.#underWay -= 1;
       closeFd(fd);
       const told = refusal && {
         code: refusal.code,
@@ -124,6 +140,8 @@ export class GatewayRequests {
       };
       send({ type: 'handed', id: message.id, refusal: told });
     };
+    this.#underWay += 1;
+    if (this.#underWay > MAX_UNDER_WAY) return done(new Refusal('held-limit', 1000));
     const driver = this.#driver(message.service);
     if (driver?.service.upstreams[0]?.kind !== 'stdio') return done(new Refusal('no-route'));
     const holder: LeaseHolder = { name: `connection from ${message.ends.source}` };

@@ -113,7 +113,7 @@ export class Instance {
 
   /** Processes that serve a handed-over connection each. */
   get connectionProcesses(): number {
-    return this.isStdio ? this.#processes.size : 0;
+    return this.isStdio ? this.#processes.size + this.#launching : 0;
   }
 
   /** Whether it was told that it has no processes any more. */
@@ -123,7 +123,8 @@ export class Instance {
 
   get #isAlive(): boolean {
     if (this.#isGone || this.#isDisposed) return false;
-    return this.#processes.size > 0 || this.#vps.isPopulated(this.#startedPids());
+    const isStarting = this.#launching > 0 || this.#processes.size > 0;
+    return isStarting || this.#vps.isPopulated(this.#startedPids());
   }
 
   #startedPids(): number[] {
@@ -144,11 +145,12 @@ export class Instance {
       clearTimeout(deadline);
       deadline = setTimeout(() => controller.abort(new NotReady('no sign of it')), durationMs);
     };
+    let ready: Promise<number | null> | null = null;
     try {
       if (this.isStdio) return null;
       this.#upstreams.bindSocket();
       this.#bindNotifySocket();
-      const ready = untilReady(this.service, {
+      ready = untilReady(this.service, {
         ...{ signal: controller.signal, extend },
         dial: () => this.dial(this.readyUpstream),
         onNotification: (listener) => {
@@ -157,8 +159,12 @@ export class Instance {
       });
       ready.catch(() => {});
       await this.#startProgram();
-      return await ready;
+      const connectionFd = await ready;
+      if (!this.#isOver) return connectionFd;
+      throw new RouseError('start', `${describeExit(this.#lastExit)} before it was ready`);
     } catch (error) {
+      controller.abort(error);
+      closeWhenThere(ready);
       throw this.#startError(error);
     } finally {
       clearTimeout(deadline);
@@ -242,6 +248,7 @@ export class Instance {
       child = await launcher.launch(request);
     } finally {
       this.#launching -= 1;
+      if (this.#isEnding) setImmediate(() => this.#checkGoneUnlessIdle());
     }
     this.#processes.add(child);
     this.#vps
@@ -358,7 +365,10 @@ export class Instance {
   kill(): void {
     this.#isEnding = true;
     this.#bringUp?.abort(new RouseError('start', 'stopped before it was ready'));
-    void this.#vps.dispose().then(() => this.#checkGone(DAEMON_CHECK_FIRST_MS));
+    this.#vps.dispose().then(
+      () => this.#checkGone(DAEMON_CHECK_FIRST_MS),
+      (error) => this.settings.onTrouble(messageOf(error)),
+    );
   }
 
   /** By its cgroup; where there is none by signals. */
@@ -385,9 +395,22 @@ export class Instance {
     for (const stopWatching of this.#watches) stopWatching();
     this.#notify?.close();
     this.#upstreams.close();
-    await this.settings.prepared.release();
-    this.#output.close();
+    try {
+      await this.settings.prepared.release();
+    } finally {
+      this.#output.close();
+    }
   }
+}
+
+/** A connection that comes too late is nobody's. */
+function closeWhenThere(connection: Promise<number | null> | null): void {
+  connection?.then(
+    (fd) => {
+      if (fd !== null) closeFd(fd);
+    },
+    () => {},
+  );
 }
 
 /** `exited with code 1`, `ended by SIGKILL`. */

@@ -11,6 +11,15 @@ const BATCH = 16;
 const PAUSE_MS = 100;
 const buffer = new NativeMemory(DATAGRAM_LIMIT_BYTES);
 
+/** The folder is the service's: there may be anything in place of the socket. */
+function removeWhatIsThere(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // The folder goes with the VPS.
+  }
+}
+
 /** What a service says by sd_notify(3), variable by variable. */
 export type Notification = Readonly<Record<string, string>>;
 
@@ -24,7 +33,7 @@ export class NotifySocket {
     private readonly path: string,
     private readonly onNotification: (notification: Notification) => void,
   ) {
-    rmSync(path, { force: true });
+    removeWhatIsThere(path);
     this.#fd = bindDatagram(path);
     chmodSync(path, 0o666);
     this.#watch = watchFd(this.#fd, { read: true }, () => this.#receive());
@@ -34,7 +43,7 @@ export class NotifySocket {
     if (this.#pause) clearTimeout(this.#pause);
     this.#watch.close();
     closeFd(this.#fd);
-    rmSync(this.path, { force: true });
+    removeWhatIsThere(this.path);
   }
 
   #receive(): void {

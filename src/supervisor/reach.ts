@@ -1,4 +1,3 @@
-import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
 import { closeFd } from '../sys/descriptors.js';
@@ -22,8 +21,7 @@ export interface ReachListener {
 
 /**
  * Lets services meet: binds the addresses of `reach` inside a VPS; a gateway accepts there and leads
- * to the service named, as from any listener. A spare VPS and the one in use never exist for one
- * service at once with different sockets: the latest is the one that is listened on.
+ * to the service named, as from any listener.
  */
 export class Reach {
   constructor(
@@ -31,6 +29,7 @@ export class Reach {
     private readonly log: Logger,
   ) {}
 
+  /** Of the VPS in use, and of the spare. */
   readonly #open = new Map<string, readonly BoundSocket[]>();
 
   /** Everything that is bound now, for a gateway that just started. */
@@ -54,29 +53,25 @@ export class Reach {
       const name = reachListenerName(service.name, target);
       const fd = listenIn(networkFd, { kind: 'inet', ...address }, BACKLOG);
       const socket = { fd, address: formatSocketAddress({ kind: 'inet', ...address }) };
-      this.#replace(name, [socket]);
+      this.#set(name, [...(this.#open.get(name) ?? []), socket]);
       return { name, socket };
     });
     return () => {
       for (const { name, socket } of opened) {
-        if (this.#open.get(name)?.[0] === socket) this.#close(name);
+        this.#set(
+          name,
+          (this.#open.get(name) ?? []).filter((each) => each !== socket),
+        );
         closeFd(socket.fd);
       }
     };
   }
 
-  #replace(name: string, sockets: readonly BoundSocket[]): void {
+  #set(name: string, sockets: readonly BoundSocket[]): void {
     if (this.#open.has(name)) this.gateway.unlisten(name);
+    this.#open.delete(name);
+    if (sockets.length === 0) return;
     this.#open.set(name, sockets);
     this.gateway.listen(name, sockets);
-  }
-
-  #close(name: string): void {
-    this.#open.delete(name);
-    try {
-      this.gateway.unlisten(name);
-    } catch (error) {
-      this.log.warn(messageOf(error));
-    }
   }
 }

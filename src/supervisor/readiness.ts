@@ -67,7 +67,7 @@ async function untilHttpAnswers(
 ): Promise<void> {
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * GROWTH)) {
     const fd = await untilConnects(dial, signal);
-    const status = await statusOf(fd, path, host);
+    const status = await statusOf(fd, path, host, signal);
     if (status !== null && status >= 200 && status < 400) return;
     await pause(delayMs, signal, `last answer: ${status ?? 'none'}`);
   }
@@ -92,7 +92,12 @@ function pause(delayMs: number, signal: AbortSignal, lastTry: string): Promise<v
   });
 }
 
-function statusOf(fd: number, path: string, host: string): Promise<number | null> {
+function statusOf(
+  fd: number,
+  path: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<number | null> {
   return new Promise((resolve) => {
     const socket = new Socket({ fd });
     const agent = new Agent({ keepAlive: false });
@@ -103,14 +108,18 @@ function statusOf(fd: number, path: string, host: string): Promise<number | null
       headers: { host, connection: 'close' },
       maxHeaderSize: HEAD_LIMIT_BYTES,
     });
+    const giveUp = () => settle(null);
     const settle = (status: number | null) => {
+      signal.removeEventListener('abort', giveUp);
       probe.destroy();
       socket.destroy();
       resolve(status);
     };
-    probe.setTimeout(HTTP_TIMEOUT_MS, () => settle(null));
+    // A service that drips bytes would outlive every time-out of a socket.
+    signal.addEventListener('abort', giveUp, { once: true });
+    probe.setTimeout(HTTP_TIMEOUT_MS, giveUp);
     probe.once('response', (response) => settle(response.statusCode ?? null));
-    probe.on('error', () => settle(null));
+    probe.on('error', giveUp);
     probe.end();
   });
 }

@@ -385,7 +385,9 @@ export class ServiceDriver {
     this.#instance = null;
     if (this.#stopTimer) clearTimeout(this.#stopTimer);
     this.#stopTimer = null;
-    void instance?.dispose();
+    instance?.dispose().catch((error) => {
+      this.settings.log.error({ err: error, service: this.service.name }, 'cannot clean up');
+    });
     this.settings.output.flush();
     if (this.#state !== 'stopped') return;
     if (this.#readyAtMs !== null) this.#failures.reset();

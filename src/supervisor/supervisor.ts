@@ -15,6 +15,7 @@ import {
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
 import { GatewayLink } from './gateway-link.js';
+import { type GatewayProgramSettings, gatewayProgram } from './gateway-program.js';
 import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
@@ -29,7 +30,7 @@ import { makeStateDirectory } from './state-directory.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { VpsStore } from './vps-store.js';
 
-export interface SupervisorSettings {
+export interface SupervisorSettings extends GatewayProgramSettings {
   readonly config: Config;
   readonly runtimeDir: string;
   readonly stateDir: string;
@@ -66,6 +67,8 @@ export class Supervisor {
   /** Set by who can render them. */
   renderMetrics: () => Promise<string> = async () => '';
   readonly #gateways = new Map<string, GatewayLink>();
+  /** Replaced ones that end their connections yet. */
+  readonly #retired = new Set<GatewayLink>();
   readonly #stateListeners = new Set<(event: StateEvent) => void>();
   readonly #startQueue: StartQueue;
   readonly #reach: Reach;
@@ -140,7 +143,8 @@ export class Supervisor {
 
   /** Services of `reach` are accepted for by the first gateway. */
   get #reachGateway(): GatewayLink | undefined {
-    return this.gateways[0];
+    const [first] = this.#config.gateways;
+    return first && this.#gateways.get(first.name);
   }
 
   addressesOf(listener: string): string[] {
@@ -170,7 +174,9 @@ export class Supervisor {
     await this.#bindListeners(config);
     await this.#bindMetrics(config);
     await this.#egress.configure(config);
-    await Promise.all(config.gateways.map((gateway) => this.#openGateway(config, gateway)));
+    await Promise.all(
+      config.gateways.map((gateway) => this.#createGateway(config, gateway).start()),
+    );
     await this.#untilGatewaysReady();
     this.#certificates.watch(config);
     for (const service of config.services) this.#store.prepare(service);
@@ -208,13 +214,19 @@ export class Supervisor {
         onGone: (name, instance) => {
           for (const gateway of this.gateways) gateway.instanceGone(name, instance);
         },
-        onAsleep: (asleep) => this.#store.prepare(asleep),
+        onAsleep: (asleep) => this.#prepareSpare(asleep),
       }),
     );
   }
 
-  async #openGateway(config: Config, gateway: GatewaySettings): Promise<void> {
-    const { gatewayProgram, gatewayEnvironment, log } = this.settings;
+  #prepareSpare(service: Service): void {
+    const isKept = this.#config.services.some(({ name }) => name === service.name);
+    if (!this.#isClosing && isKept) this.#store.prepare(service);
+  }
+
+  /** The caller starts it. */
+  #createGateway(config: Config, gateway: GatewaySettings): GatewayLink {
+    const isFirst = config.gateways[0]?.name === gateway.name;
     const identity = this.identities.resolve({
       name: `gateway:${gateway.name}`,
       user: null,
@@ -227,26 +239,22 @@ export class Supervisor {
       lanes: lanesOf(gateway),
       buildVps: () => this.machine.isolation.buildGatewayVps(gateway.name, gateway.cpus),
       program: {
-        executable: process.execPath,
-        arguments: [process.execPath, gatewayProgram],
-        environment: Object.entries({
-          ...gatewayEnvironment,
-          ROUSE_LANES: String(lanesOf(gateway).length),
-        }).map(([name, value]) => `${name}=${value}`),
+        ...gatewayProgram(this.settings, gateway),
         identity: switchable(identity),
         cpus: gateway.cpus,
       },
-      log,
+      log: this.settings.log,
       counters: this.counters,
       renderMetrics: () => this.renderMetrics(),
-      metricsFd: config.gateways[0] === gateway ? (this.#metrics.of(METRICS)[0]?.fd ?? null) : null,
+      metricsFd: isFirst ? (this.#metrics.of(METRICS)[0]?.fd ?? null) : null,
       driverFor: (service) => this.drivers.get(service) ?? null,
       drivers: () => this.drivers.values(),
     });
     this.#gateways.set(gateway.name, link);
     this.#share(config, gateway, link);
     for (const name of gateway.listeners) link.listen(name, this.#listeners.of(name));
-    await link.start();
+    if (isFirst) for (const [name, sockets] of this.#reach.sockets) link.listen(name, sockets);
+    return link;
   }
 
   #share(config: Config, gateway: GatewaySettings, link: GatewayLink): void {
@@ -293,10 +301,13 @@ export class Supervisor {
     // What fails is said in the log, and tried again.
     await this.#egress.configure(config).catch(() => {});
     await this.#changeServices(config);
-    await this.#changeGateways(old, config);
-    await this.#untilGatewaysReady();
-    await this.#removeServices(config);
-    this.#certificates.watch(config);
+    this.#changeGateways(old, config);
+    try {
+      await this.#untilGatewaysReady();
+    } finally {
+      await this.#removeServices(config);
+      this.#certificates.watch(config);
+    }
     return this.#report(changes);
   }
 
@@ -309,20 +320,21 @@ export class Supervisor {
     }
   }
 
-  async #changeGateways(old: Config, config: Config): Promise<void> {
+  /** In one step, so that no gateway starts in between with sockets that are closed. */
+  #changeGateways(old: Config, config: Config): void {
     const gone = old.gateways.filter(
       (gateway) => !config.gateways.some((next) => sameProcess(gateway, next)),
     );
     for (const { name } of gone) {
       const link = this.#gateways.get(name);
       this.#gateways.delete(name);
-      void link?.drain(AbortSignal.timeout(READY_TIMEOUT_MS));
+      if (link) this.#retire(link);
     }
     const closed = new Set(this.#listeners.retain(config.listeners));
     for (const gateway of config.gateways) {
       const link = this.#gateways.get(gateway.name);
       if (!link) {
-        await this.#openGateway(config, gateway);
+        this.#createGateway(config, gateway).startOrRetry();
         continue;
       }
       const before = old.gateways.find(({ name }) => name === gateway.name)?.listeners ?? [];
@@ -337,6 +349,11 @@ export class Supervisor {
         link.listen(name, sockets);
       }
     }
+  }
+
+  #retire(link: GatewayLink): void {
+    this.#retired.add(link);
+    void link.drain(AbortSignal.timeout(READY_TIMEOUT_MS)).then(() => this.#retired.delete(link));
   }
 
   async #removeServices(config: Config): Promise<void> {
@@ -386,6 +403,7 @@ export class Supervisor {
     await this.#changing;
     this.#certificates.close();
     await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
+    await Promise.all([...this.#retired].map((gateway) => gateway.close()));
     this.#listeners.close();
     this.#metrics.close();
     await Promise.all(

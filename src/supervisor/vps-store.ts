@@ -53,6 +53,9 @@ export class VpsStore {
   readonly #spares = new Map<string, Spare>();
   readonly #wanted = new Map<string, Service>();
   #building = 0;
+  /** Builds in the background, and services whose build isn't wanted any more. */
+  readonly #builds = new Set<Promise<void>>();
+  readonly #dropped = new Set<string>();
   #serial = 0;
   #isClosed = false;
 
@@ -74,6 +77,7 @@ export class VpsStore {
     const spare = this.#spares.get(service.name);
     if (spare?.service === service) return;
     this.drop(service.name);
+    this.#dropped.delete(service.name);
     if (this.#spares.size + this.#wanted.size >= SPARE_LIMIT) return;
     this.#wanted.set(service.name, service);
     this.#buildNext();
@@ -82,6 +86,7 @@ export class VpsStore {
   /** The service was removed or changed, or its start is far away. */
   drop(name: string): void {
     this.#wanted.delete(name);
+    if (this.#building > 0) this.#dropped.add(name);
     const spare = this.#spares.get(name);
     this.#spares.delete(name);
     void spare?.prepared.release();
@@ -93,6 +98,7 @@ export class VpsStore {
     const spares = [...this.#spares.values()];
     this.#spares.clear();
     await Promise.all(spares.map(({ prepared }) => prepared.release()));
+    await Promise.all(this.#builds);
   }
 
   #buildNext(): void {
@@ -101,22 +107,23 @@ export class VpsStore {
     const [name, service] = next;
     this.#wanted.delete(name);
     this.#building += 1;
-    this.#build(service)
+    const build = this.#build(service)
       .then(
         (prepared) => this.#keep(service, prepared),
         (error) => this.settings.log.warn({ service: name }, messageOf(error)),
       )
       .finally(() => {
         this.#building -= 1;
+        this.#builds.delete(build);
+        this.#dropped.delete(name);
         this.#buildNext();
       });
+    this.#builds.add(build);
   }
 
-  #keep(service: Service, prepared: PreparedVps): void {
-    if (this.#isClosed || this.#spares.has(service.name)) {
-      void prepared.release();
-      return;
-    }
+  async #keep(service: Service, prepared: PreparedVps): Promise<void> {
+    const isUnwanted = this.#isClosed || this.#dropped.has(service.name);
+    if (isUnwanted || this.#spares.has(service.name)) return prepared.release();
     this.#spares.set(service.name, { service, prepared });
     void prepared.vps.ended.then(() => {
       if (this.#spares.get(service.name)?.prepared === prepared) this.drop(service.name);
@@ -135,22 +142,27 @@ export class VpsStore {
       if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
     };
     const cgroup = createCgroup(cgroups, `service-${service.name}`);
+    let vps: Vps | null = null;
+    let closeReach = () => {};
     try {
       const stateDirectory = this.settings.stateDirectoryOf(service);
       if (cgroup) this.settings.limit(service, cgroup);
-      const vps = planFor
+      const built: Vps = planFor
         ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup, stateDirectory }))
         : new HostVps(cgroup);
-      const closeReach = reach.open(service, vps);
-      const door = egress.open(service, vps);
+      vps = built;
+      closeReach = reach.open(service, built);
+      const door = egress.open(service, built);
       const release = async () => {
         closeReach();
         door.close();
-        await vps.dispose();
+        await built.dispose();
         removeDirectory();
       };
-      return { vps, notifyDirectory, stateDirectory, egressAddress: door.address, release };
+      return { vps: built, notifyDirectory, stateDirectory, egressAddress: door.address, release };
     } catch (error) {
+      closeReach();
+      vps?.dispose().catch(() => {});
       removeDirectory();
       void cgroup?.remove();
       throw error instanceof RouseError ? error : new RouseError('isolation', messageOf(error));

@@ -117,13 +117,17 @@ export class HeldVps implements Vps {
       detached: true,
       env: {},
     });
+    // Where it can't be spawned at all, that is told by an event too.
+    holder.on('error', () => {});
+    let vps: HeldVps | null = null;
     try {
       const initPid = await waitUntilBuilt(holder, plan.arguments.slice(0, commandAt));
-      const vps = new HeldVps(holder, initPid, openPidfd(initPid), plan);
+      vps = new HeldVps(holder, initPid, openPidfd(initPid), plan);
       if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
       return vps;
     } catch (error) {
-      holder.kill('SIGKILL');
+      if (holder.pid !== undefined) holder.kill('SIGKILL');
+      vps?.dispose().catch(() => {});
       plan.cgroup?.kill();
       void plan.cgroup?.remove();
       throw new RouseError('isolation', `VPS of ${plan.name}: ${messageOf(error)}`);
@@ -204,6 +208,7 @@ export class HostVps implements Vps {
   constructor(readonly cgroup: ServiceCgroup | null) {}
 
   async adopt(launched: number, started: () => readonly number[]): Promise<void> {
+    this.#seen.add(launched);
     await this.cgroup?.bringIn(launched, {
       near: () => descendantsOf([launched]),
       all: () => this.#descendants(started()),

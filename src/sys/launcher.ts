@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { RouseError } from '../base/errors.js';
 import { setAffinity } from './affinity.js';
+import { closeFd, duplicateFd } from './descriptors.js';
 import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
 import { checked, errnoName } from './libc.js';
 import { ChildProcessHandle, openPidfd } from './processes.js';
@@ -63,7 +64,16 @@ export class Launcher {
   }
 
   /** Rejects with a `RouseError` of code `start` that says which step failed. */
-  launch(request: LaunchRequest): Promise<ChildProcessHandle> {
+  async launch(request: LaunchRequest): Promise<ChildProcessHandle> {
+    const held = holdDescriptors(request);
+    try {
+      return await this.#enqueue(held.request);
+    } finally {
+      for (const fd of held.fds) closeFd(fd);
+    }
+  }
+
+  #enqueue(request: LaunchRequest): Promise<ChildProcessHandle> {
     if (!this.isPinned) return this.#launch(request);
     const launched = this.#previous.then(() => {
       checked(setAffinity(this.tid, request.cpus), `run on CPUs ${request.cpus.join(', ')}`);
@@ -84,7 +94,7 @@ export class Launcher {
     if ('errno' in result) {
       throw new RouseError('start', `${result.step}: ${errnoName(result.errno)}`);
     }
-    return new ChildProcessHandle(result.pid, openPidfd(result.pid));
+    return takeChild(result.pid);
   }
 
   async close(): Promise<void> {
@@ -95,5 +105,33 @@ export class Launcher {
   #fail(error: Error): void {
     this.#failure ??= error;
     for (const { reject } of this.#pending.splice(0)) reject(error);
+  }
+}
+
+/** Copies that are this request's own: it may wait, and the caller may close its descriptors meanwhile. */
+function holdDescriptors(request: LaunchRequest): { request: LaunchRequest; fds: number[] } {
+  const fds: number[] = [];
+  const hold = (fd: number) => {
+    const copy = duplicateFd(fd);
+    fds.push(copy);
+    return copy;
+  };
+  try {
+    const vpsPidfd = request.vpsPidfd === null ? null : hold(request.vpsPidfd);
+    const descriptors = request.descriptors.map(([from, to]) => [hold(from), to] as const);
+    return { request: { ...request, vpsPidfd, descriptors }, fds };
+  } catch (error) {
+    for (const fd of fds) closeFd(fd);
+    throw error;
+  }
+}
+
+/** Without a pidfd nobody could follow it: then it is ended. */
+function takeChild(pid: number): ChildProcessHandle {
+  try {
+    return new ChildProcessHandle(pid, openPidfd(pid));
+  } catch (error) {
+    process.kill(pid, 'SIGKILL');
+    throw error;
   }
 }

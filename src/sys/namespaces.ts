@@ -1,12 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { SystemError } from './libc.js';
+import { exitNow, SystemError } from './libc.js';
 import { MAX_SOCKETS, type NetworkRequest } from './network-request.js';
 import type { SocketAddress } from './socket-address.js';
 
 /** A healthy answer takes microseconds; without one the thread is lost, and so is the supervisor. */
-const ANSWER_TIMEOUT_MS = 5000;
-const ETIMEDOUT = 110;
+const ANSWER_TIMEOUT_MS = 30_000;
 
 let worker: Worker | null = null;
 const answer = new Int32Array(new SharedArrayBuffer(4 * (3 + MAX_SOCKETS)));
@@ -24,8 +23,8 @@ function ask(request: NetworkRequest, what: string): number[] {
   startNetworkThread();
   Atomics.store(answer, 0, 0);
   worker?.postMessage(request);
-  if (Atomics.wait(answer, 0, 0, ANSWER_TIMEOUT_MS) === 'timed-out')
-    throw new SystemError(what, ETIMEDOUT);
+  // A late answer would be taken for the next one's: another service's sockets.
+  if (Atomics.wait(answer, 0, 0, ANSWER_TIMEOUT_MS) === 'timed-out') exitNow(70);
   const [, errno = 0, count = 0] = answer;
   if (errno !== 0) throw new SystemError(what, errno);
   return [...answer.subarray(3, 3 + count)];

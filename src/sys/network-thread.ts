@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { closeFd } from './descriptors.js';
 import { CLONE_NEWNET, checked, SystemError, setns } from './libc.js';
 import { NETWORK_SETTINGS, type NetworkRequest } from './network-request.js';
 import { createStreamSocket, listenOn } from './sockets.js';
@@ -20,9 +21,21 @@ function perform(request: NetworkRequest): number[] {
         writeFileSync(`/proc/sys/net/ipv4/${name}`, value);
       return [];
     case 'create':
-      return Array.from({ length: request.count }, () => createStreamSocket(request.family));
+      return createSockets(request.family, request.count);
     case 'listen':
       return [listenOn(request.address, request.backlog)];
+  }
+}
+
+/** All, or none. */
+function createSockets(family: 'inet' | 'inet6', count: number): number[] {
+  const fds: number[] = [];
+  try {
+    while (fds.length < count) fds.push(createStreamSocket(family));
+    return fds;
+  } catch (error) {
+    for (const fd of fds) closeFd(fd);
+    throw error;
   }
 }
 
