@@ -58,7 +58,7 @@ export interface EngineHost {
   acquire(demand: Demand, signal?: AbortSignal): Promise<Use>;
   /** As `acquire`, where the lease is in hand: without a promise; null: it has to be waited for. Throws a `Refusal`. */
   tryAcquire(demand: Demand): Use | null;
-  /** Hands an accepted connection over to a process of a `stdio` service; the fd is closed either way. Rejects with a `Refusal`. */
+  /** Hands an accepted connection over to a process of a `stdio` service; the fd stays the caller's, to be closed when this has settled. Rejects with a `Refusal`. */
   handOver(demand: Demand, fd: number): Promise<void>;
   /** Whether something counts time: a lease that lingers, somebody who is held. */
   readonly isTiming: boolean;

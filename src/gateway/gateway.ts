@@ -1,4 +1,4 @@
-import type { RouseError } from '../base/errors.js';
+import { RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { Channel } from '../ipc/channel.js';
 import type { GatewayConfig, GatewayListener } from '../ipc/gateway-config.js';
@@ -128,6 +128,10 @@ export class Gateway {
     { listener, addresses, last }: Extract<ToGateway, { type: 'listen' }>,
     fds: number[],
   ): void {
+    if (fds.length !== addresses.length) {
+      for (const fd of fds) closeFd(fd);
+      throw new RouseError('system', `listener ${listener}: no descriptors left for its sockets`);
+    }
     const sockets = this.#arriving.get(listener) ?? [];
     sockets.push(...fds.map((fd, index) => ({ fd, address: addresses[index] ?? '' })));
     this.#arriving.set(listener, sockets);

@@ -20,6 +20,7 @@ export class Dialer {
   #redialMs = REDIAL_FIRST_MS;
   #sinceMs = 0;
   #isOver = false;
+  #isWaiting = false;
 
   constructor(
     private readonly use: Use,
@@ -59,10 +60,13 @@ export class Dialer {
 
   /** The connection was refused: dials again a little later. */
   redial(): void {
+    if (this.#isWaiting) return;
     if (performance.now() - this.#sinceMs > REDIAL_FOR_MS) {
       return this.owner.onDialFailed(new Error('connection refused'));
     }
+    this.#isWaiting = true;
     setTimeout(() => {
+      this.#isWaiting = false;
       if (!this.#isOver) this.dial();
     }, this.#redialMs);
     this.#redialMs *= 2;

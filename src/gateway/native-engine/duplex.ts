@@ -132,13 +132,24 @@ export class Duplex {
     if (this.#isClosed) return;
     if (end.isConnecting && !this.#noteConnected(end, events)) return;
     if (events & EPOLLERR) {
-      this.destroy();
+      this.#readOutBroken(end);
       return;
     }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) end.isReadable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP)) end.hasHungUp = true;
     if (events & EPOLLOUT) end.isWritable = true;
     this.#work(end);
+  }
+
+  /** What came before a reset is still there to be read; the error behind it ends both sides. */
+  #readOutBroken(end: End): void {
+    if (end.isAtEnd || end.isConnecting || this.#isQuiet) {
+      this.destroy();
+      return;
+    }
+    end.isReadable = true;
+    end.hasHungUp = true;
+    this.#move(end);
   }
 
   #noteConnected(end: End, events: number): boolean {
@@ -153,7 +164,7 @@ export class Duplex {
 
   #work(end: End): void {
     if (this.#isQuiet) {
-      if (end.isReadable && !this.#isWaking) {
+      if (!this.#isWaking && (end.isReadable || this.#canFlow(end.other))) {
         this.#isWaking = true;
         this.owner.onWanted();
       }
@@ -163,6 +174,14 @@ export class Duplex {
     const { other } = end;
     if (!this.#isClosed && (other.isReadable || other.pending || other.pipe || other.isAtEnd))
       this.#move(other);
+  }
+
+  /** Whether something waits to go on from this end, and the other takes it again. */
+  #canFlow(from: End): boolean {
+    const to = from.other;
+    if (to.isConnecting || !to.isWritable) return false;
+    const hasBytes = from.isReadable || from.pending !== null || from.pipe !== null;
+    return hasBytes || (from.isAtEnd && !to.isShut);
   }
 
   /** Nothing moves until `resume`. */
@@ -190,7 +209,10 @@ export class Duplex {
         this.#endSending(from, to);
         return;
       }
-      if (!from.isReadable || !to.isWritable) return;
+      if (!from.isReadable || !to.isWritable) {
+        this.#givePipe(from);
+        return;
+      }
       if (moved >= TURN_BYTES) {
         this.loop.soon(() => this.#isClosed || this.#move(from));
         return;
@@ -213,7 +235,8 @@ export class Duplex {
     if (received < BUFFER_BYTES && !from.hasHungUp) from.isReadable = false;
     const sent = sendFrom(to.fd, buffer, 0, received);
     if (sent === received) {
-      if (received >= SPLICE_FROM_BYTES) from.pipe = this.#takePipe();
+      // A pipe is for what still comes: an idle connection holds none.
+      if (received >= SPLICE_FROM_BYTES && from.isReadable) from.pipe = this.#takePipe();
       return received;
     }
     if (sent < 0 && sent !== -EAGAIN) {

@@ -46,7 +46,8 @@ export class HelloConnection implements NativeConnection, EventHandler {
       const received = receiveInto(this.accepted.fd, buffer, 0, BUFFER_BYTES);
       if (received === -EAGAIN) return;
       if (received <= 0) return this.destroy();
-      if (this.#isLingering) continue;
+      // Level-triggered: the rest comes with the next batch, after others had their turn.
+      if (this.#isLingering) return;
       const chunk = Buffer.from(buffer.bytes.subarray(0, received));
       this.#chunks.push(chunk);
       if (this.#decide(chunk)) return;

@@ -29,6 +29,7 @@ export class NativeEngine implements Engine {
   readonly #http: HttpFront;
   readonly #acceptors = new Map<string, NativeAcceptor[]>();
   #onDrained: (() => void) | null = null;
+  #drained: Promise<void> | null = null;
 
   constructor(
     host: EngineHost,
@@ -86,10 +87,11 @@ export class NativeEngine implements Engine {
   drain(): Promise<void> {
     for (const listener of [...this.#acceptors.keys()]) this.unlisten(listener);
     this.#http.closeWhenIdle(null);
-    return new Promise((resolve) => {
+    this.#drained ??= new Promise((resolve) => {
       this.#onDrained = resolve;
-      this.#checkDrained();
     });
+    this.#checkDrained();
+    return this.#drained;
   }
 
   #checkDrained(): void {

@@ -1,3 +1,4 @@
+import { RouseError } from '../../base/errors.js';
 import { closeFd, createPipe, setNonBlocking } from '../../sys/descriptors.js';
 import { growPipe } from '../../sys/stream-io.js';
 
@@ -7,6 +8,8 @@ import { growPipe } from '../../sys/stream-io.js';
  */
 const WANTED_BYTES = 256 * 1024;
 const KEPT = 64;
+/** In use at once; more transfers are copied: descriptors are for connections. */
+const LIMIT = 512;
 
 export interface Pipe {
   readonly readFd: number;
@@ -19,20 +22,31 @@ export interface Pipe {
 /** Pipes for splice(2): taken for a transfer, given back empty. */
 export class PipePool {
   readonly #free: Pipe[] = [];
+  #open = 0;
 
-  /** Throws a `SystemError` where no descriptors are left. */
+  /** Throws where no descriptors are left, or too many are in use. */
   take(): Pipe {
-    return this.#free.pop() ?? createTransferPipe();
+    const free = this.#free.pop();
+    if (free) return free;
+    if (this.#open >= LIMIT) throw new RouseError('system', 'no pipe to spare');
+    const pipe = createTransferPipe();
+    this.#open += 1;
+    return pipe;
   }
 
   /** One that isn't empty is closed: its bytes are another connection's. */
   give(pipe: Pipe): void {
     if (pipe.filled === 0 && this.#free.length < KEPT) this.#free.push(pipe);
-    else closePipe(pipe);
+    else this.#close(pipe);
+  }
+
+  #close(pipe: Pipe): void {
+    this.#open -= 1;
+    closePipe(pipe);
   }
 
   close(): void {
-    for (const pipe of this.#free.splice(0)) closePipe(pipe);
+    for (const pipe of this.#free.splice(0)) this.#close(pipe);
   }
 }
 

@@ -1,4 +1,5 @@
 import { closeFd } from '../../sys/descriptors.js';
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLRDHUP } from '../../sys/epoll.js';
 import type { Demand, RouteMatch, Use } from '../engine.js';
 import { type Accepted, type NativeConnection, type NativeContext, refusalOf } from './context.js';
 import { Dialer, type DialerOwner } from './dialer.js';
@@ -14,7 +15,7 @@ export interface StreamLead {
 export class StreamConnection implements NativeConnection, DuplexOwner, DialerOwner {
   readonly #beganMs = performance.now();
   readonly #demand: Demand;
-  readonly #abort: AbortController | null = null;
+  #abort: AbortController | null = null;
   #use: Use | null = null;
   #dialer: Dialer | null = null;
   #duplex: Duplex | null = null;
@@ -61,8 +62,13 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
   }
 
   #hold(): void {
-    this.context.loop.needTurn();
-    this.context.host.acquire(this.#demand, this.#abort?.signal).then(
+    const { loop } = this.context;
+    this.#abort = new AbortController();
+    loop.add(this.accepted.fd, EPOLLRDHUP | EPOLLET, {
+      onEvents: (events) => this.#onHeldEvents(events),
+    });
+    loop.needTurn();
+    this.context.host.acquire(this.#demand, this.#abort.signal).then(
       (use) => {
         this.#heldMs = performance.now() - this.#beganMs;
         if (this.#isOver) use.end();
@@ -70,6 +76,18 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
       },
       (thrown) => this.#refuse(thrown),
     );
+  }
+
+  /** A reset can be told from a half-close: who is gone is held no longer. */
+  #onHeldEvents(events: number): void {
+    if (!(events & (EPOLLERR | EPOLLHUP))) return;
+    this.context.loop.needTurn();
+    this.destroy();
+  }
+
+  #closeClient(): void {
+    this.context.loop.forget(this.accepted.fd);
+    closeFd(this.accepted.fd);
   }
 
   #dial(use: Use): void {
@@ -107,7 +125,7 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     }
     if (this.#duplex) this.#duplex.destroy();
     else {
-      closeFd(this.accepted.fd);
+      this.#closeClient();
       this.#end();
     }
   }
@@ -137,7 +155,7 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     if (this.#isOver) return;
     if (this.#duplex) this.#duplex.destroy();
     else {
-      closeFd(this.accepted.fd);
+      this.#closeClient();
       this.#end();
     }
   }
@@ -164,6 +182,7 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     this.#isOver = true;
     this.context.connections.delete(this);
     this.#dialer?.stop();
+    this.#abort?.abort();
     this.#use?.end();
   }
 }

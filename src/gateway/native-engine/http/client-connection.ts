@@ -50,6 +50,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
   #deadlineMs = 0;
   #lingerBytes = LINGER_BYTES;
   #state: State = 'open';
+  #hasServed = false;
   #isReading = false;
 
   constructor(
@@ -71,12 +72,14 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   onEvents(events: number): void {
     const { peer, exchange } = this;
+    // The bit comes again with every later event.
+    const isNewEnd = (events & EPOLLRDHUP) !== 0 && !peer.hasHungUp;
     peer.note(events);
     if (this.#state !== 'open') return this.#linger();
     if (exchange === null) return this.advance();
     if (events & (EPOLLERR | EPOLLHUP)) return this.leave();
     exchange.onClientEvents((events & EPOLLOUT) !== 0);
-    if (events & EPOLLRDHUP && this.exchange === exchange) this.#judgeEnd(exchange);
+    if (isNewEnd && this.exchange === exchange) this.#judgeEnd(exchange);
   }
 
   /** Reads on as long as every request is answered at once. */
@@ -191,6 +194,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
   requestDone(closes: boolean): void {
     if (this.#state !== 'open') return;
     this.exchange = null;
+    this.#hasServed = true;
     if (closes || this.isLast) return this.finish();
     if (this.framing?.isHeld) this.framing.continueHttp();
     this.lastMs = performance.now();
@@ -209,9 +213,16 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   /** Ends an idle connection now, a busy one after the answer. */
   closeWhenIdle(): void {
-    const isIdle = this.exchange === null && this.framing === null && !this.peer.isReadable;
-    if (isIdle) this.finish();
-    else this.isLast = true;
+    this.isLast = true;
+    if (!this.#isIdle) return;
+    // Its next request may be here already, and the event that tells of it not yet.
+    this.peer.isReadable = true;
+    this.advance();
+    if (this.#isIdle && this.#hasServed) this.finish();
+  }
+
+  get #isIdle(): boolean {
+    return this.#state === 'open' && this.exchange === null && this.framing === null;
   }
 
   sweep(nowMs: number): void {
@@ -223,7 +234,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
     } else if (this.#headSinceMs !== null) {
       if (nowMs - this.#headSinceMs <= headMs) return;
       this.#refuseFraming({ status: 408, reason: 'not sent in time' });
-    } else if (nowMs - this.lastMs > idleMs) {
+    } else if (nowMs - this.lastMs > (this.isLast ? headMs : idleMs)) {
       this.finish();
     }
   }

@@ -5,7 +5,7 @@ import { Dialer, type DialerOwner } from '../dialer.js';
 import type { ClientConnection } from './client-connection.js';
 import { Download } from './download.js';
 import type { Exchange } from './exchange.js';
-import { output } from './peer.js';
+import { output, type Peer } from './peer.js';
 import type { ResponseFacts } from './response-head.js';
 import { UpgradedConnection } from './upgraded-connection.js';
 import { Upload } from './upload.js';
@@ -66,7 +66,7 @@ export class RelayedRequest implements DialerOwner {
   start(outgoing: Buffer | null): void {
     this.#outgoing = outgoing;
     const isRepeatable = this.#isRepeatable;
-    const pooled = this.#pool().take(performance.now(), !isRepeatable);
+    const pooled = this.#pool().take(performance.now(), true);
     if (pooled === null) {
       this.#outgoing ??= this.exchange.composeForLater();
       if (this.#outgoing !== null) this.#dial();
@@ -158,7 +158,14 @@ export class RelayedRequest implements DialerOwner {
     if (!this.isUploading) return;
     const peer = this.upstream?.peer;
     if (this.#upload) this.#upload.move();
-    else if (peer?.pending && !peer.flush() && peer.isBroken) this.onUploadBroken();
+    else if (peer?.pending) this.#flushHead(peer);
+  }
+
+  /** A request without a body whose head is still on its way. */
+  #flushHead(peer: Peer): void {
+    if (peer.flush()) {
+      if (this.#isAnswered) this.#end(false);
+    } else if (peer.isBroken) this.onUploadBroken();
   }
 
   /** The upstream takes no more of the request, but may have answered before. */
