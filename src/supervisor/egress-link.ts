@@ -13,7 +13,7 @@ import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
-import { describeExit } from './instance.js';
+import { describeExit } from './describe-exit.js';
 import type { Launchers } from './launchers.js';
 import type { ResolverFiles } from './resolver-files.js';
 import type { Vps } from './vps.js';

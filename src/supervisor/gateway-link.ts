@@ -6,8 +6,8 @@ import { closeFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
+import { describeExit } from './describe-exit.js';
 import { GatewayLane } from './gateway-lane.js';
-import { describeExit } from './instance.js';
 import type { Launchers } from './launchers.js';
 import type { BoundSocket } from './listener-sockets.js';
 import type { ServiceDriver } from './service-driver.js';
@@ -302,4 +302,19 @@ export class GatewayLink {
     await life.child.exited;
     await life.vps.dispose();
   }
+}
+
+/** The start of gateways, and the change of their listeners, are waited for that long. */
+const READY_TIMEOUT_MS = 30_000;
+
+/** Resolves when every gateway takes connections for a generation of the config. Rejects with a `RouseError`. */
+export async function untilAllReady(
+  gateways: readonly GatewayLink[],
+  generation: number,
+): Promise<void> {
+  const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
+  await Promise.all(gateways.map((gateway) => gateway.untilReady(generation, timeout)));
+  if (!timeout.aborted) return;
+  const seconds = READY_TIMEOUT_MS / 1000;
+  throw new RouseError('system', `a gateway was not ready within ${seconds} s`);
 }

@@ -6,13 +6,14 @@ import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
+import { describeExit } from './describe-exit.js';
 import { InstanceUpstreams } from './instance-upstreams.js';
 import { addressesOf, planProgram } from './launch-plan.js';
 import type { Launchers } from './launchers.js';
 import { NotifySocket } from './notify-socket.js';
 import { OutputPipe } from './output-pipe.js';
 import { ProcessControl, renice } from './process-control.js';
-import { NotReady, untilReady } from './readiness.js';
+import { closeWhenThere, describeStartError, NotReady, untilReady } from './readiness.js';
 import type { ServiceCgroup } from './service-cgroup.js';
 import type { ConnectionAddresses } from './service-environment.js';
 import type { Dialed } from './upstream-dialer.js';
@@ -165,21 +166,11 @@ export class Instance {
     } catch (error) {
       controller.abort(error);
       closeWhenThere(ready);
-      throw this.#startError(error);
+      throw describeStartError(error, this.service.startTimeoutMs);
     } finally {
       clearTimeout(deadline);
       this.#bringUp = null;
     }
-  }
-
-  #startError(error: unknown): RouseError {
-    if (error instanceof NotReady) {
-      const seconds = this.service.startTimeoutMs / 1000;
-      return new RouseError('start', `not ready within ${seconds} s (${error.message})`);
-    }
-    return error instanceof RouseError
-      ? error
-      : new RouseError('start', messageOf(error), { cause: error });
   }
 
   #bindNotifySocket(): void {
@@ -401,20 +392,4 @@ export class Instance {
       this.#output.close();
     }
   }
-}
-
-/** A connection that comes too late is nobody's. */
-function closeWhenThere(connection: Promise<number | null> | null): void {
-  connection?.then(
-    (fd) => {
-      if (fd !== null) closeFd(fd);
-    },
-    () => {},
-  );
-}
-
-/** `exited with code 1`, `ended by SIGKILL`. */
-export function describeExit(exit: ProcessExit | null): string {
-  if (exit?.signal) return `ended by ${exit.signal}${exit.cause ? `: ${exit.cause}` : ''}`;
-  return exit?.code === null || exit === null ? 'ended' : `exited with code ${exit.code}`;
 }

@@ -15,6 +15,14 @@ import {
 /** What a listener needs to be bound. */
 type Bindable = Pick<Listener, 'name' | 'addresses' | 'backlog'>;
 
+export const METRICS_LISTENER = 'metrics';
+const METRICS_BACKLOG = 16;
+
+/** Metrics are no listener of the config's, but have a socket like one. */
+export function metricsListener({ address }: { address: ListenAddress }): Bindable {
+  return { name: METRICS_LISTENER, addresses: [address], backlog: METRICS_BACKLOG };
+}
+
 export interface BoundSocket {
   readonly fd: number;
   /** As bound: with the port that the kernel chose for port 0. */

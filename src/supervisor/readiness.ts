@@ -1,6 +1,8 @@
 import { Agent, request } from 'node:http';
 import { Socket } from 'node:net';
+import { messageOf, RouseError } from '../base/errors.js';
 import type { Service } from '../config/model.js';
+import { closeFd } from '../sys/descriptors.js';
 import { errnoName } from '../sys/libc.js';
 import type { Notification } from './notify-socket.js';
 import type { Dialed } from './upstream-dialer.js';
@@ -122,4 +124,25 @@ function statusOf(
     probe.on('error', giveUp);
     probe.end();
   });
+}
+
+/** Why a start failed, as a `RouseError` of code `start`. */
+export function describeStartError(error: unknown, startTimeoutMs: number): RouseError {
+  if (error instanceof NotReady) {
+    const seconds = startTimeoutMs / 1000;
+    return new RouseError('start', `not ready within ${seconds} s (${error.message})`);
+  }
+  return error instanceof RouseError
+    ? error
+    : new RouseError('start', messageOf(error), { cause: error });
+}
+
+/** A connection that comes too late is nobody's. */
+export function closeWhenThere(connection: Promise<number | null> | null): void {
+  connection?.then(
+    (fd) => {
+      if (fd !== null) closeFd(fd);
+    },
+    () => {},
+  );
 }

@@ -5,9 +5,10 @@ import type { ExitStatus, Failure, ServiceState, StateEvent } from '../ipc/admin
 import { closeFd } from '../sys/descriptors.js';
 import type { ProcessExit } from '../sys/processes.js';
 import { ColdStartFigures } from './cold-start-figures.js';
+import { describeExit } from './describe-exit.js';
 import { nextIdleDue } from './idle-clock.js';
 import { IdleTimer } from './idle-timer.js';
-import { describeExit, type Instance } from './instance.js';
+import type { Instance } from './instance.js';
 import type { InstanceFactory } from './instance-factory.js';
 import { LeaseBook, type LeaseHolder, type Waiter } from './lease-book.js';
 import type { OutputLog } from './output-log.js';

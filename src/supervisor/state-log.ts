@@ -1,7 +1,7 @@
 import type { Logger } from '../base/log.js';
 import type { StateEvent } from '../ipc/admin-api.js';
 import type { ProcessExit } from '../sys/processes.js';
-import { describeExit } from './instance.js';
+import { describeExit } from './describe-exit.js';
 
 const QUOTED_LINES = 3;
 

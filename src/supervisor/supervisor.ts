@@ -14,13 +14,13 @@ import {
 } from './config-changes.js';
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
-import { GatewayLink } from './gateway-link.js';
+import { GatewayLink, untilAllReady } from './gateway-link.js';
 import { type GatewayProgramSettings, gatewayProgram } from './gateway-program.js';
 import { lanesOf, shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
-import { ListenerSockets } from './listener-sockets.js';
+import { ListenerSockets, METRICS_LISTENER, metricsListener } from './listener-sockets.js';
 import { Machine } from './machine.js';
 import { OutputLog } from './output-log.js';
 import { Reach } from './reach.js';
@@ -49,9 +49,8 @@ export interface SupervisorSettings extends GatewayProgramSettings {
   readonly log: Logger;
 }
 
-/** The start of a gateway, and the change of one's listeners, are waited for that long. */
-const READY_TIMEOUT_MS = 30_000;
-const METRICS = 'metrics';
+/** A gateway that was replaced may serve its connections that long. */
+const RETIRE_MS = 30_000;
 
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
@@ -172,20 +171,14 @@ export class Supervisor {
     this.#resolveIdentities(config.services);
     for (const service of config.services) this.#addDriver(service);
     await this.#bindListeners(config);
-    await this.#bindMetrics(config);
+    if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
     await this.#egress.configure(config);
     await Promise.all(
       config.gateways.map((gateway) => this.#createGateway(config, gateway).start()),
     );
-    await this.#untilGatewaysReady();
+    await untilAllReady(this.gateways, this.#generation);
     this.#certificates.watch(config);
     for (const service of config.services) this.#store.prepare(service);
-  }
-
-  async #bindMetrics({ metrics }: Config): Promise<void> {
-    if (!metrics) return;
-    const socket = { name: METRICS, addresses: [metrics.address], backlog: 16 };
-    await this.#metrics.open(socket, new Set());
   }
 
   async #bindListeners(config: Config): Promise<void> {
@@ -246,7 +239,7 @@ export class Supervisor {
       log: this.settings.log,
       counters: this.counters,
       renderMetrics: () => this.renderMetrics(),
-      metricsFd: isFirst ? (this.#metrics.of(METRICS)[0]?.fd ?? null) : null,
+      metricsFd: isFirst ? (this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null) : null,
       driverFor: (service) => this.drivers.get(service) ?? null,
       drivers: () => this.drivers.values(),
     });
@@ -259,15 +252,6 @@ export class Supervisor {
 
   #share(config: Config, gateway: GatewaySettings, link: GatewayLink): void {
     link.configure(shareFor(config, gateway, this.#generation));
-  }
-
-  async #untilGatewaysReady(): Promise<void> {
-    const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
-    await Promise.all(
-      this.gateways.map((gateway) => gateway.untilReady(this.#generation, timeout)),
-    );
-    if (timeout.aborted)
-      throw new RouseError('system', `a gateway was not ready within ${READY_TIMEOUT_MS / 1000} s`);
   }
 
   #resolveIdentities(services: readonly Service[]): void {
@@ -303,7 +287,7 @@ export class Supervisor {
     await this.#changeServices(config);
     this.#changeGateways(old, config);
     try {
-      await this.#untilGatewaysReady();
+      await untilAllReady(this.gateways, this.#generation);
     } finally {
       await this.#removeServices(config);
       this.#certificates.watch(config);
@@ -353,7 +337,7 @@ export class Supervisor {
 
   #retire(link: GatewayLink): void {
     this.#retired.add(link);
-    void link.drain(AbortSignal.timeout(READY_TIMEOUT_MS)).then(() => this.#retired.delete(link));
+    void link.drain(AbortSignal.timeout(RETIRE_MS)).then(() => this.#retired.delete(link));
   }
 
   async #removeServices(config: Config): Promise<void> {
