@@ -390,9 +390,8 @@ export class Supervisor {
     await Promise.all([...this.#retired].map((gateway) => gateway.close()));
     this.#listeners.close();
     this.#metrics.close();
-    await Promise.all(
-      [...this.drivers.values()].map((driver) => driver.stop('rouse stops', hurry)),
-    );
+    const drivers = [...this.drivers.values()];
+    await Promise.all(drivers.map((driver) => driver.stop('rouse stops', hurry)));
     await this.#store.close();
     await this.#egress.close();
     await Promise.all([...this.outputs.values()].map((output) => output.finish()));
