@@ -3,7 +3,7 @@ import { messageOf } from '../base/errors.js';
 import { type Accounts, findId, readAccounts } from './accounts.js';
 import { findCertificateFault } from './check-certificate.js';
 import { expandEnvironmentFile } from './environment-file.js';
-import { findCommand, SYSTEM_PATH } from './find-command.js';
+import { findCommand, systemPath } from './find-command.js';
 import type { Locate } from './load.js';
 import type { Config, Listener, Position, Service } from './model.js';
 import { type ConfigProblem, formatKeyPath, type KeyPath } from './problem.js';
@@ -85,7 +85,7 @@ class SystemCheck {
 
   #checkCommand(path: KeyPath, { run, position }: Pick<Service, 'run' | 'position'>): void {
     const [program = ''] = run.command;
-    const searched = run.environment.PATH ?? SYSTEM_PATH;
+    const searched = run.environment.PATH ?? systemPath();
     if (findCommand(program, searched, run.directory) !== null) return;
     const where = program.includes('/') ? `from ${run.directory ?? '/'}` : `in ${searched}`;
     const message = `there is no executable "${program}" ${where}`;

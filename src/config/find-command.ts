@@ -1,8 +1,12 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** What is searched where `run.environment` sets no PATH. */
-export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What is searched where `run.environment` sets no PATH: rouse's own, else the usual one. */
+export function systemPath(): string {
+  return process.env.PATH || USUAL_PATH;
+}
 
 /**
  * The absolute path of a command as execvp(3) finds it: without a slash in `path` (directories with

@@ -62,7 +62,7 @@ export class GatewayLane implements LeaseHolder {
     const requests = new GatewayRequests({
       holder: this,
       driverFor: (service) => (this.#allowed.has(service) ? driverFor(service) : null),
-      anyDriver: driverFor,
+      anyDriver: (service) => (this.#known.has(service) ? driverFor(service) : null),
       send: (message, fds = []) => this.#channel.send(message, fds, { closeAfter: true }),
       log: log.child({ gateway: name }),
     });

@@ -19,7 +19,7 @@ export interface GatewayRequestsSettings {
   readonly holder: LeaseHolder;
   /** The driver of a service that this gateway's listeners lead to; null for all others. */
   readonly driverFor: (service: string) => ServiceDriver | null;
-  /** Of any service. */
+  /** Also of services that a reload took the route to away. */
   readonly anyDriver: (service: string) => ServiceDriver | null;
   readonly send: (message: ToGateway, fds?: readonly number[]) => void;
   readonly log: Logger;

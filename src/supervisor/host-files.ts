@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { RouseError } from '../base/errors.js';
 
 /** Trees of the host that no service sees anything of but what is bound into them for it. */
@@ -45,17 +45,6 @@ export function hiddenTreesOf(host: HostFiles): { path: string; writable: boolea
 /** Whether a path is `tree` or lies in it; by its text alone. */
 export function isWithin(path: string, tree: string): boolean {
   return path === tree || path.startsWith(tree === '/' ? '/' : `${tree}/`);
-}
-
-/**
- * The absolute path of a command as execvp(3) finds it: with a slash from `directory`, else in the
- * colon-separated `searchPath`; null: nothing executable of that name.
- */
-export function findCommand(command: string, searchPath: string, directory: string): string | null {
-  const candidates = command.includes('/')
-    ? [resolve(directory, command)]
-    : searchPath.split(':').map((entry) => resolve(directory, join(entry || '.', command)));
-  return candidates.find(isExecutableFile) ?? null;
 }
 
 /** The path of a program that rouse itself needs. Throws `isolation` with the package that has it. */

@@ -1,12 +1,12 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { findCommand, systemPath } from '../config/find-command.js';
 import type { Enforce, Service } from '../config/model.js';
 import type { CgroupTree } from './cgroup-tree.js';
 import { findGatewayPaths, gatewayVpsArguments } from './gateway-vps-plan.js';
-import { findCommand, findHelper, hostFiles } from './host-files.js';
+import { findHelper, hostFiles } from './host-files.js';
 import { findProgramPaths } from './program-paths.js';
 import { ServiceCgroup } from './service-cgroup.js';
-import { systemPath } from './system-path.js';
 import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
 import { checkPlan, hostnameOf, serviceVpsArguments } from './vps-plan.js';
 
@@ -162,7 +162,7 @@ function heldIsolation({
 function programPathsOf(service: Service): readonly string[] {
   const { command, directory, environment } = service.run;
   const searchPath = environment.PATH ?? systemPath();
-  const path = findCommand(command[0] ?? '', searchPath, directory ?? '/');
+  const path = findCommand(command[0] ?? '', searchPath, directory);
   if (path === null) return [];
   return findProgramPaths({ path, arguments: command.slice(1), directory, searchPath }).readable;
 }

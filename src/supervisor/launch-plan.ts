@@ -1,18 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, RouseError } from '../base/errors.js';
+import { expandEnvironmentFile } from '../config/environment-file.js';
+import { findCommand, systemPath } from '../config/find-command.js';
 import type { Service } from '../config/model.js';
 import type { ConnectionEnds } from '../ipc/messages.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
-import { findCommand } from './host-files.js';
 import {
   type ConnectionAddresses,
-  parseEnvironmentFile,
   serviceEnvironment,
   wrapForLimits,
   wrapForListenPid,
   wrapToEndWithSupervisor,
 } from './service-environment.js';
-import { systemPath } from './system-path.js';
 import type { PreparedVps } from './vps-store.js';
 
 export interface ProgramRequest {
@@ -67,7 +66,7 @@ export function planProgram(request: ProgramRequest): Program {
 function readEnvironmentFile(path: string | null): Record<string, string> {
   if (path === null) return {};
   try {
-    return parseEnvironmentFile(readFileSync(path, 'utf8'), path);
+    return expandEnvironmentFile(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new RouseError('start', `environment_file ${path}: ${messageOf(error)}`);
   }

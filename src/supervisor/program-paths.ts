@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { findCommand, hiddenTreesOf, hostFiles, isFile, isWithin } from './host-files.js';
+import { findCommand } from '../config/find-command.js';
+import { hiddenTreesOf, hostFiles, isFile, isWithin } from './host-files.js';
 import { parseShebang } from './shebang.js';
 
 export interface ProgramPaths {
@@ -61,7 +62,7 @@ function addProgram(
   if (commands.some(isJavaScriptRuntime)) addPackage(file, readable);
   const { searchPath, directory } = program;
   for (const command of commands) {
-    const interpreter = findCommand(command, searchPath, directory ?? '/');
+    const interpreter = findCommand(command, searchPath, directory);
     if (interpreter === null) continue;
     addProgram(followSymlinks(interpreter), program, readable, interpretersLeft - 1);
   }

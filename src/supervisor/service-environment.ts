@@ -1,15 +1,10 @@
-import { RouseError } from '../base/errors.js';
-
-/** Where commands are looked up when neither the config nor rouse's own environment says it. */
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
 export interface EnvironmentRequest {
   readonly directory: string | null;
   /** The user's name in the VPS. */
   readonly user: string;
   /** `run.environment`; wins over the file. */
   readonly environment: Readonly<Record<string, string>>;
-  /** What {@link parseEnvironmentFile} read. */
+  /** What stands in `run.environment_file`. */
   readonly fileEnvironment: Readonly<Record<string, string>>;
   /** rouse's own environment; only LANG, LC_* and TZ of it are handed on. */
   readonly inherited: Readonly<Record<string, string | undefined>>;
@@ -131,45 +126,4 @@ export function wrapForLimits(
 
 function limitText(value: number): string {
   return value === Number.POSITIVE_INFINITY ? 'unlimited' : `${value}`;
-}
-
-/**
- * Reads an environment file: `NAME=value` lines, comments with `#` or `;`, an optional `export`,
- * values in single quotes as they are and in double quotes with backslash escapes. Throws `config`
- * with file and line.
- */
-export function parseEnvironmentFile(text: string, file: string): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const trimmed = line.trim();
-    if (trimmed === '' || /^[#;]/.test(trimmed)) continue;
-    const [, name, value] = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(trimmed) ?? [];
-    const unquoted = value === undefined ? null : unquote(value.trim());
-    if (name === undefined || unquoted === null) throw badLine(file, index + 1);
-    variables[name] = unquoted;
-  }
-  return variables;
-}
-
-const DOUBLE_QUOTED = /^"((?:[^"\\]|\\.)*)"$/;
-const SINGLE_QUOTED = /^'([^']*)'$/;
-
-function unquote(value: string): string | null {
-  if (value.includes('\0')) return null;
-  if (!/^["']/.test(value)) return value;
-  const single = SINGLE_QUOTED.exec(value)?.[1];
-  if (single !== undefined) return single;
-  return DOUBLE_QUOTED.exec(value)?.[1]?.replace(/\\(.)/g, unescapeCharacter) ?? null;
-}
-
-function unescapeCharacter(_match: string, character: string): string {
-  return { n: '\n', t: '\t', r: '\r' }[character] ?? character;
-}
-
-function badLine(file: string, line: number): RouseError {
-  const advice = 'write NAME=value, and close quotes on the same line';
-  return new RouseError(
-    'config',
-    `${file}:${line}: cannot read this line of the environment: ${advice}`,
-  );
 }

@@ -35,7 +35,8 @@ test('what the machine has not is found before the first request, each at its ke
   withFiles({ 'main.yaml': yaml, env: 'A=1\nB', server: '#!/bin/sh' }, (directory) => {
     expect(check(directory)).toEqual([
       expect.stringMatching(/^main\.yaml:5:18: services\.a\.run\.directory: ENOENT/),
-      'main.yaml:4:16: services.a.run.command: there is no executable "no-such-program-here" in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'main.yaml:4:16: services.a.run.command: there is no executable "no-such-program-here" in ' +
+        (process.env.PATH ?? ''),
       'main.yaml:6:25: services.a.run.environment_file: line 2: expected NAME=VALUE',
       'main.yaml:7:13: services.a.run.user: there is no user "rooot"; did you mean "root"?',
       'main.yaml:8:14: services.a.run.group: there is no group "no-such-group"',

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import {
-  DEFAULT_PATH,
   type EnvironmentRequest,
-  parseEnvironmentFile,
   serviceEnvironment,
   wrapForLimits,
   wrapForListenPid,
 } from '../../src/supervisor/service-environment.js';
+
+const DEFAULT_PATH = '/usr/bin:/bin';
 
 const REQUEST: EnvironmentRequest = {
   directory: '/srv/blog',
@@ -151,35 +151,4 @@ describe('a wrapped command', () => {
   it('stays as it is where there are no limits', () => {
     expect(wrapForLimits(['/bin/true'], {})).toEqual(['/bin/true']);
   });
-});
-
-describe('an environment file', () => {
-  it('is read with comments, quotes and export', () => {
-    const text = [
-      '# comment',
-      '; another',
-      '',
-      'PLAIN=a b # not a comment',
-      "SINGLE='a \\n $X'",
-      'export DOUBLE="line\\nnext \\"quoted\\" \\\\"',
-      'EMPTY=',
-      'SPACES =no',
-    ];
-    expect(parseEnvironmentFile(text.slice(0, -1).join('\r\n'), '/e')).toEqual({
-      PLAIN: 'a b # not a comment',
-      SINGLE: 'a \\n $X',
-      DOUBLE: 'line\nnext "quoted" \\',
-      EMPTY: '',
-    });
-    expect(() => parseEnvironmentFile(text.join('\n'), '/e')).toThrow(/^\/e:8: /);
-  });
-
-  it.each(['no equals sign', '1X=2', 'OPEN="abc', "OPEN='abc", 'NUL=a\0b', 'X="a" b'])(
-    'that cannot be read is refused with its line: %j',
-    (line) => {
-      expect(() => parseEnvironmentFile(`OK=1\n${line}\n`, '/etc/blog.env')).toThrow(
-        /^\/etc\/blog\.env:2: cannot read this line/,
-      );
-    },
-  );
 });
