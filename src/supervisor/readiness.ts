@@ -67,17 +67,25 @@ async function untilHttpAnswers(
   host: string,
   signal: AbortSignal,
 ): Promise<void> {
+  let lastStatus: number | null = null;
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, delayMs * GROWTH)) {
-    const fd = await untilConnects(dial, signal);
+    const fd = await untilConnects(dial, signal).catch((error) => {
+      throw error instanceof NotReady && lastStatus !== null ? notReady(lastStatus) : error;
+    });
     const status = await statusOf(fd, path, host, signal);
     if (status !== null && status >= 200 && status < 400) return;
-    await pause(delayMs, signal, `last answer: ${status ?? 'none'}`);
+    lastStatus = status ?? lastStatus;
+    await pause(delayMs, signal, notReady(lastStatus).message);
   }
 }
 
 /** What the start was waiting for when its time was up. */
 export class NotReady extends Error {
   override readonly name = 'NotReady';
+}
+
+function notReady(lastStatus: number | null): NotReady {
+  return new NotReady(`last answer: ${lastStatus ?? 'none'}`);
 }
 
 function pause(delayMs: number, signal: AbortSignal, lastTry: string): Promise<void> {
@@ -90,7 +98,8 @@ function pause(delayMs: number, signal: AbortSignal, lastTry: string): Promise<v
       signal.removeEventListener('abort', onAbort);
       resolve();
     }, delayMs);
-    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 
