@@ -344,7 +344,6 @@ export class Supervisor {
     const kept = new Set(config.services.map(({ name }) => name));
     for (const [name, driver] of this.drivers) {
       if (kept.has(name)) continue;
-      this.#store.drop(name);
       await driver.stop('taken out of the config');
       this.drivers.delete(name);
       await this.outputs.get(name)?.finish();

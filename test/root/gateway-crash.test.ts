@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
@@ -78,6 +79,7 @@ describe.skipIf(whyNoIsolation !== null)(titled('a gateway that is killed'), () 
     const victim = await gatewayPid(running);
     // A gateway that stands still accepts nothing: what connects now waits in the kernel's queue.
     process.kill(victim, 'SIGSTOP');
+    await waitFor(() => standsStill(victim));
     await using queued = await RawClient.connect({ port });
     await queued.send('two\n');
     process.kill(victim, 'SIGKILL');
@@ -104,3 +106,11 @@ describe.skipIf(whyNoIsolation !== null)(titled('a gateway that is killed'), () 
     await running.untilState('echo', 'stopped');
   });
 });
+
+/** Whether every thread of a process is stopped: the signal reaches them one after the other. */
+function standsStill(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((tid) => {
+    const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
+    return stat[stat.lastIndexOf(')') + 2] === 'T';
+  });
+}
