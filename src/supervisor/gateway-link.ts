@@ -21,7 +21,7 @@ const HOPELESS_STARTS = 3;
 const FIRST_CONTROL_FD = 3;
 const SIGKILL = 9;
 
-/** What one engine of the gateway gets: listeners of some protocols, and what they lead to. */
+/** Which engine a lane runs; that says which protocols it takes. */
 export interface LanePlan {
   readonly engine: 'native' | 'node';
 }

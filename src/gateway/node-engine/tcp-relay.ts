@@ -7,8 +7,8 @@ import {
   noteRefusal,
   refusalOf,
 } from './context.js';
-import { Relay } from './relay.js';
-import { prepareSocket, resetSocket } from './sockets.js';
+import { relaySockets } from './relay-sockets.js';
+import { prepareSocket } from './sockets.js';
 
 /** Serves a connection of a `tcp` listener: routed by its destination at once, without waiting for bytes. */
 export async function serveTcp(context: EngineContext, connection: Connection): Promise<void> {
@@ -89,16 +89,12 @@ function startRelay(
 ): void {
   const { socket: client } = connection;
   if (firstBytes !== null) upstream.write(firstBytes);
-  const forget = context.instances.add(use.service, use.instance, () => relay.destroy());
-  const relay: Relay = new Relay({
-    client: { socket: client, reset: () => resetSocket(client) },
-    upstream: { socket: upstream, reset: () => resetSocket(upstream) },
+  relaySockets(context, {
+    client,
+    upstream,
     use,
     quietMs: match.quietMs,
-    sweeps: context.sweeps,
     onClose: ({ bytesIn, bytesOut }) => {
-      forget();
-      use.end();
       context.host.logAccess({
         listener: connection.listener.name,
         service: match.service,

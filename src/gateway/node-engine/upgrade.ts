@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import type { RouteMatch, Use } from '../engine.js';
 import { pairs } from './forwarded-headers.js';
 import type { HttpExchange } from './http-exchange.js';
-import { Relay } from './relay.js';
-import { resetSocket } from './sockets.js';
+import { relaySockets } from './relay-sockets.js';
 
 export interface Upgraded {
   readonly exchange: HttpExchange;
@@ -25,16 +24,12 @@ export function relayUpgraded({ exchange, match, use, response, upstream, bytes 
   client.write(head, 'latin1');
   if (bytes.length > 0) client.write(bytes);
   if (early.length > 0) upstream.write(early);
-  const forget = context.instances.add(use.service, use.instance, () => relay.destroy());
-  const relay: Relay = new Relay({
-    client: { socket: client, reset: () => resetSocket(client) },
-    upstream: { socket: upstream, reset: () => resetSocket(upstream) },
+  relaySockets(context, {
+    client,
+    upstream,
     use,
     quietMs: match.quietMs,
-    sweeps: context.sweeps,
     onClose: ({ bytesIn, bytesOut }) => {
-      forget();
-      use.end();
       exchange.logAccess({
         status: response.statusCode ?? 101,
         bytesIn: exchange.head.rawBytes.length + early.length + bytesIn,
