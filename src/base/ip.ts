@@ -22,6 +22,16 @@ export function parseIp(text: string): Ip | null {
   return isMapped(words) ? { family: 4, words: [words[3] as number] } : { family: 6, words };
 }
 
+export function isLoopback({ family, words }: Ip): boolean {
+  if (family === 4) return (words[0] as number) >>> 24 === 127;
+  return words.every((word, index) => word === (index === 3 ? 1 : 0));
+}
+
+/** All zeros: every address of the family. */
+export function isUnspecified({ words }: Ip): boolean {
+  return words.every((word) => word === 0);
+}
+
 /** Without the zone id that the kernel's link-local addresses come with (`fe80::1%eth0`). */
 export function stripZone(text: string): string {
   const percent = text.indexOf('%');

@@ -1,4 +1,4 @@
-import { formatIp, parseIp } from './ip.js';
+import { formatIp, parseIp } from '../base/ip.js';
 import type { ListenAddress } from './model.js';
 import { ValueError } from './value-error.js';
 

@@ -1,5 +1,6 @@
+import { cidrContains, type Ip, isUnspecified, parseIp } from '../base/ip.js';
 import { formatHostPort } from './address.js';
-import { cidrContains, type Ip, isUnspecified, parseCidr, parseIp } from './ip.js';
+import { readCidr } from './cidr.js';
 import type { LoadContext } from './load-context.js';
 import type { ListenAddress, Listener, Route, Service } from './model.js';
 import { formatKeyPath, type KeyPath } from './problem.js';
@@ -157,7 +158,7 @@ function mayBe(address: ListenAddress, { cidr, port }: Destination): boolean {
   if (port !== null && address.port !== 0 && port !== address.port) return false;
   if (cidr === `${address.host}/${address.family === 4 ? 32 : 128}`) return true;
   const ip = parseIp(address.host);
-  return ip !== null && (isWildcardFor(ip, cidr) || cidrContains(parseCidr(cidr), ip));
+  return ip !== null && (isWildcardFor(ip, cidr) || cidrContains(readCidr(cidr), ip));
 }
 
 /** A socket on `::` takes IPv4 connections too, ipv6(7). */

@@ -1,6 +1,7 @@
+import { formatCidr, parseIp } from '../base/ip.js';
 import { parsePort } from './address.js';
+import { readCidr } from './cidr.js';
 import { normaliseServerName } from './host-name.js';
-import { formatCidr, parseCidr, parseIp } from './ip.js';
 import type { EgressRule, PortRange } from './model.js';
 import { ValueError } from './value-error.js';
 
@@ -22,7 +23,7 @@ export function parseEgressRule(text: string): EgressRule {
 }
 
 function blockOf(text: string): string {
-  return formatCidr(parseCidr(text));
+  return formatCidr(readCidr(text));
 }
 
 /** What C libraries read as an address (inet_aton(3)) is no name. */

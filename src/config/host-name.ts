@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url';
-import { formatIp, parseIp } from './ip.js';
+import { formatIp, parseIp } from '../base/ip.js';
 import { ValueError } from './value-error.js';
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;

@@ -1,4 +1,4 @@
-import { isLoopback, parseIp } from './ip.js';
+import { isLoopback, parseIp } from '../base/ip.js';
 import type { LoadContext } from './load-context.js';
 import type { Idle, Isolation, Ready, Run, Service, Upstream } from './model.js';
 import type { KeyPath } from './problem.js';

@@ -1,5 +1,5 @@
+import { formatIp, parseIp } from '../base/ip.js';
 import { checkUnixPath, parsePort } from './address.js';
-import { formatIp, parseIp } from './ip.js';
 import type { Upstream } from './model.js';
 import { ValueError } from './value-error.js';
 

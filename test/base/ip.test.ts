@@ -8,6 +8,8 @@ import {
   formatCidr,
   formatIp,
   type Ip,
+  isLoopback,
+  isUnspecified,
   parseCidr,
   parseIp,
   stripZone,
@@ -92,6 +94,13 @@ describe('an address', () => {
       }),
       { seed: 1 },
     );
+  });
+
+  it('is of this host, or of every one', () => {
+    const all = ['127.0.0.1', '127.9.9.9', '::1', '128.0.0.1', '::2', '1::1', '0.0.0.0', '::'];
+    const those = (is: (ip: Ip) => boolean) => all.filter((text) => is(mustParseIp(text)));
+    expect(those(isLoopback)).toEqual(['127.0.0.1', '127.9.9.9', '::1']);
+    expect(those(isUnspecified)).toEqual(['0.0.0.0', '::']);
   });
 
   it('loses its zone', () => {

@@ -1,8 +1,9 @@
 import * as z from 'zod';
+import { formatCidr, parseIp } from '../../base/ip.js';
 import { parseIpPort } from '../address.js';
+import { readCidr } from '../cidr.js';
 import { parseEgressRule } from '../egress-rule.js';
 import { normaliseHost, normaliseServerName } from '../host-name.js';
-import { formatCidr, parseCidr, parseIp } from '../ip.js';
 import { parseUpstream } from '../upstream.js';
 import { key, parsedText, withDefaults } from './key.js';
 import { run } from './run.js';
@@ -23,10 +24,10 @@ const STOP_SIGNALS = [
 
 const destination = parsedText('IP, IP:port or CIDR', (text) => {
   const isAlone = text.includes('/') || parseIp(text) !== null;
-  if (isAlone) return { cidr: formatCidr(parseCidr(text)), port: null };
+  if (isAlone) return { cidr: formatCidr(readCidr(text)), port: null };
   const bracketed = /^\[([^\]]*)\]$/.exec(text);
-  if (bracketed !== null) return { cidr: formatCidr(parseCidr(bracketed[1] ?? '')), port: null };
-  if (!text.includes(':')) return { cidr: formatCidr(parseCidr(text)), port: null };
+  if (bracketed !== null) return { cidr: formatCidr(readCidr(bracketed[1] ?? '')), port: null };
+  if (!text.includes(':')) return { cidr: formatCidr(readCidr(text)), port: null };
   const { host, port } = parseIpPort(text);
   const ip = parseIp(host);
   return { cidr: `${host}/${ip?.family === 4 ? 32 : 128}`, port };

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { formatDuration, MAX_DURATION_MS, parseDuration } from '../../base/duration.js';
+import { formatCidr } from '../../base/ip.js';
 import { parseSize } from '../../base/size.js';
 import { parseListenAddress } from '../address.js';
-import { formatCidr, parseCidr } from '../ip.js';
+import { readCidr } from '../cidr.js';
 import { ValueError } from '../value-error.js';
 import { key, parsedText } from './key.js';
 
@@ -66,7 +67,7 @@ export const umask = z
   })
   .meta({ form: 'octal digits' });
 
-export const cidr = parsedText('IP or CIDR', (text) => formatCidr(parseCidr(text)));
+export const cidr = parsedText('IP or CIDR', (text) => formatCidr(readCidr(text)));
 
 export const listenAddress = parsedText('address', parseListenAddress);
 
