@@ -7,9 +7,9 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Config } from '../config/model.js';
 import { formatProblem } from '../config/problem.js';
 import { AdminService } from '../supervisor/admin-service.js';
+import { ServiceManager } from '../supervisor/service-manager.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { closeOnExecFrom, tryLock } from '../sys/descriptors.js';
-import { sendDatagram } from '../sys/sockets.js';
 import { adminSocketPath } from './directories.js';
 import { takeInheritedSockets } from './inherited-sockets.js';
 import { enterUserNamespace } from './rootless.js';
@@ -34,6 +34,10 @@ export async function serve(options: ServeOptions): Promise<number> {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
   const unlock = lockRuntimeDir(runtimeDir);
   const signals = new StopSignals();
+  const manager = new ServiceManager({
+    environment: process.env,
+    onTrouble: (message) => log.warn(message),
+  });
   try {
     const supervisor = await Supervisor.start({
       config: configFrom(options),
@@ -48,8 +52,9 @@ export async function serve(options: ServeOptions): Promise<number> {
       isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
       log,
     });
-    return await serveUntilStopped(options, supervisor, signals);
+    return await serveUntilStopped(options, supervisor, { manager, signals });
   } finally {
+    manager.close();
     signals.close();
     unlock.release();
   }
@@ -58,11 +63,12 @@ export async function serve(options: ServeOptions): Promise<number> {
 async function serveUntilStopped(
   options: ServeOptions,
   supervisor: Supervisor,
-  signals: StopSignals,
+  { manager, signals }: { manager: ServiceManager; signals: StopSignals },
 ): Promise<number> {
   const { log, runtimeDir } = options;
   const api = new AdminService({
     supervisor,
+    manager,
     version: readVersion(),
     load: () => configFrom(options),
   });
@@ -76,7 +82,7 @@ async function serveUntilStopped(
   supervisor.renderMetrics = async () => (await renderMetrics(await api.status())).text;
   try {
     await admin.listen();
-    notify('READY=1');
+    manager.ready();
     options.onReady?.(await api.status());
     log.info(
       { event: 'started' },
@@ -88,7 +94,7 @@ async function serveUntilStopped(
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
     const { drainUntil, hurry } = await signals.untilStop();
-    notify('STOPPING=1');
+    manager.stopping();
     log.info(
       { event: 'stopping' },
       'stopping: connections are drained; a second signal closes them',
@@ -153,10 +159,4 @@ function groupId(group: string | null): number | null {
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-/** sd_notify(3); nothing where nobody waits for it. */
-function notify(state: string): void {
-  const path = process.env.NOTIFY_SOCKET;
-  if (path) sendDatagram(path, state);
 }

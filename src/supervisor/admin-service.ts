@@ -13,10 +13,13 @@ import type { LeaseHolder } from './lease-book.js';
 import { parseLimits } from './live-limits.js';
 import type { OutputLog } from './output-log.js';
 import type { ServiceDriver } from './service-driver.js';
+import type { ServiceManager } from './service-manager.js';
 import type { Supervisor } from './supervisor.js';
 
 export interface AdminServiceSettings {
   readonly supervisor: Supervisor;
+  /** Is told of reloads. */
+  readonly manager: ServiceManager;
   readonly version: string;
   /** Reads the config anew; throws a `RouseError` of code `config` with every problem. */
   readonly load: () => Config;
@@ -31,6 +34,7 @@ export class AdminService implements AdminApi {
   readonly #startedAtMs = performance.now();
   /** Has the leases of `rouse hold`. */
   readonly #command: LeaseHolder = { name: 'rouse hold' };
+  #reloads = 0;
 
   constructor(private readonly settings: AdminServiceSettings) {}
 
@@ -242,7 +246,15 @@ export class AdminService implements AdminApi {
   }
 
   async reload(): Promise<ReloadReport> {
-    return this.settings.supervisor.reload(this.settings.load());
+    const { load, manager, supervisor } = this.settings;
+    this.#reloads += 1;
+    manager.reloading();
+    try {
+      return await supervisor.reload(load());
+    } finally {
+      this.#reloads -= 1;
+      if (this.#reloads === 0) manager.ready();
+    }
   }
 
   async *events(signal: AbortSignal): AsyncIterable<StateEvent> {

@@ -2,7 +2,7 @@ import { closeFd } from './descriptors.js';
 import { lastErrno, NativeMemory, recvmsg, SOL_SOCKET, SystemError, sendmsg } from './libc.js';
 
 /**
- * One packet of a SEQPACKET socket with descriptors (sendmsg(2), recvmsg(2), SCM_RIGHTS in unix(7)).
+ * One packet of a SEQPACKET or datagram socket with descriptors (sendmsg(2), recvmsg(2), SCM_RIGHTS in unix(7)).
  * The areas live outside the JavaScript heap since msghdr holds their addresses; the calls are
  * synchronous, so one set serves all channels of a thread.
  */
@@ -54,7 +54,7 @@ export function sendPacket(fd: number, packet: Buffer, fds: readonly number[]): 
   if (sendmsg(fd, header.address, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
   const errno = lastErrno();
   if (errno === EAGAIN) return false;
-  throw new SystemError('send on the control channel', errno);
+  throw new SystemError('send a packet', errno);
 }
 
 export interface Packet {
@@ -71,13 +71,13 @@ export function receivePacket(fd: number): Packet | 'end' | null {
     const errno = lastErrno();
     if (errno === EAGAIN) return null;
     if (errno === ECONNRESET) return 'end';
-    throw new SystemError('receive on the control channel', errno);
+    throw new SystemError('receive a packet', errno);
   }
   const fds = readPassedFds();
   // Without room for descriptors fewer arrive (MSG_CTRUNC): who needs them sees that.
   if (header.bytes.readInt32LE(48) & MSG_TRUNC) {
     for (const passed of fds) closeFd(passed);
-    throw new SystemError('receive on the control channel', EMSGSIZE);
+    throw new SystemError('receive a packet', EMSGSIZE);
   }
   if (received === 0) {
     for (const passed of fds) closeFd(passed);

@@ -23,7 +23,6 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   SystemError,
-  sendto,
   setsockopt,
   socket,
   socketpair,
@@ -91,15 +90,18 @@ export function bindDatagram(path: string): number {
   return fd;
 }
 
-/** Sends one datagram to a path (sd_notify(3)); false where nobody takes it. */
-export function sendDatagram(path: string, text: string): boolean {
-  const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const name = encodeSocketAddress({ kind: 'unix', path: path.replace(/^@/, '\0') });
-  const bytes = Buffer.from(text);
-  const sent = sendto(fd, bytes, bytes.length, 0, name, name.length);
-  closeFd(fd);
-  return sent === bytes.length;
+/** A datagram socket that sends to this path (an abstract one with `@`), non-blocking. Throws a `SystemError`. */
+export function connectDatagram(path: string): number {
+  const what = `connect ${path}`;
+  const fd = checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), what);
+  try {
+    const name = encodeSocketAddress({ kind: 'unix', path: path.replace(/^@/, '\0') });
+    checked(connect(fd, name, name.length), what);
+    return fd;
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
 }
 
 export type ConnectResult = 'connected' | 'in-progress' | { readonly errno: number };
