@@ -31,7 +31,7 @@ function bindReceiver(path = makePath()) {
   return { path, fd, close };
 }
 
-function createManager(environment: Record<string, string>) {
+function createManager(environment: Record<string, string | undefined>) {
   const troubles: string[] = [];
   const manager = new ServiceManager({ environment, onTrouble: (what) => troubles.push(what) });
   cleanups.push(() => manager.close());
