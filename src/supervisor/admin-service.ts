@@ -40,14 +40,14 @@ export class AdminService implements AdminApi {
 
   async status(): Promise<Status> {
     const { supervisor, version } = this.settings;
-    await Promise.all(supervisor.gateways.map((gateway) => gateway.refreshCounters()));
+    await supervisor.gateways.refreshCounters();
     const unenforced = supervisor.machine.unenforcedOf(supervisor.config.services);
     return {
-      services: [...supervisor.drivers.values()].map((driver) => this.#statusOf(driver)),
+      services: [...supervisor.services.drivers.values()].map((driver) => this.#statusOf(driver)),
       listeners: supervisor.config.listeners.map(({ name, protocol }) =>
         this.#listenerStatus(name, protocol),
       ),
-      gateways: supervisor.gateways.map((gateway) => ({
+      gateways: supervisor.gateways.current.map((gateway) => ({
         name: gateway.name,
         pid: gateway.pid,
         engine:
@@ -98,7 +98,7 @@ export class AdminService implements AdminApi {
   }
 
   #driver(service: string): ServiceDriver {
-    const driver = this.settings.supervisor.drivers.get(service);
+    const driver = this.settings.supervisor.services.drivers.get(service);
     if (driver) return driver;
     throw new RouseError(
       'unknown-service',
@@ -107,16 +107,8 @@ export class AdminService implements AdminApi {
   }
 
   async #freshStatus(driver: ServiceDriver): Promise<ServiceStatus> {
-    await Promise.all(
-      this.settings.supervisor.gateways.map((gateway) => gateway.refreshCounters()),
-    );
+    await this.settings.supervisor.gateways.refreshCounters();
     return this.#statusOf(driver);
-  }
-
-  async #yieldLeases(service: string): Promise<void> {
-    await Promise.all(
-      this.settings.supervisor.gateways.map((gateway) => gateway.yieldLease(service)),
-    );
   }
 
   async wake(service: string, { wait }: { wait: boolean }): Promise<ServiceStatus> {
@@ -144,7 +136,7 @@ export class AdminService implements AdminApi {
         `${service}: ${count} open; wait for them, or close them with --force`,
       );
     }
-    if (!force) await this.#yieldLeases(service);
+    if (!force) await this.settings.supervisor.gateways.yieldLease(service);
     await driver.stop('put to sleep by command');
     return this.#freshStatus(driver);
   }
@@ -159,7 +151,7 @@ export class AdminService implements AdminApi {
         'busy',
         `${service}: ${connections} connections are open; wait for them`,
       );
-    await this.#yieldLeases(service);
+    await this.settings.supervisor.gateways.yieldLease(service);
     if (!driver.freeze()) throw new RouseError('busy', `${service}: it is in use again; try again`);
     return this.#freshStatus(driver);
   }
@@ -219,7 +211,7 @@ export class AdminService implements AdminApi {
   #leasesOf(driver: ServiceDriver): Explanation['leases'] {
     const { counters, gateways } = this.settings.supervisor;
     return [...driver.leases].map(([holder, { since }]) => {
-      const lane = gateways.flatMap(({ lanes }) => lanes).find((each) => each === holder);
+      const lane = gateways.laneOf(holder);
       const traffic = lane && counters.ofGateway(lane.epoch, driver.service.name);
       return {
         holder: lane ? `gateway ${lane.name}` : holder.name,
@@ -231,7 +223,7 @@ export class AdminService implements AdminApi {
   }
 
   #output(service: string): OutputLog {
-    const output = this.settings.supervisor.outputs.get(service);
+    const output = this.settings.supervisor.services.outputs.get(service);
     if (output) return output;
     throw new RouseError('unknown-service', `${service}: no service of this name is configured`);
   }
@@ -260,7 +252,7 @@ export class AdminService implements AdminApi {
   async *events(signal: AbortSignal): AsyncIterable<StateEvent> {
     const queue: StateEvent[] = [];
     let wake = () => {};
-    const stopListening = this.settings.supervisor.onState((event) => {
+    const stopListening = this.settings.supervisor.services.onState((event) => {
       queue.push(event);
       if (queue.length > EVENT_BACKLOG) queue.shift();
       wake();

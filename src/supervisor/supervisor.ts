@@ -1,30 +1,22 @@
-import { join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
-import type { IsolationRow, ReloadReport, StateEvent } from '../ipc/admin-api.js';
+import type { IsolationRow, ReloadReport } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
-import {
-  describeReload,
-  ipv4PortsOf,
-  keepUnchanged,
-  sameListener,
-  sameProcess,
-} from './config-changes.js';
+import { describeReload, ipv4PortsOf, keepUnchanged } from './config-changes.js';
 import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
-import { GatewayLink, untilAllReady } from './gateway-link.js';
-import { type GatewayProgramSettings, gatewayProgram } from './gateway-program.js';
-import { lanesOf, shareFor } from './gateway-share.js';
+import type { GatewayProgramSettings } from './gateway-program.js';
+import { GatewaySet } from './gateway-set.js';
+import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
-import { createInstanceFactory, type InstanceFactory, switchable } from './instance-factory.js';
+import { createInstanceFactory } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
 import { ListenerSockets, METRICS_LISTENER, metricsListener } from './listener-sockets.js';
 import { Machine } from './machine.js';
-import { OutputLog } from './output-log.js';
 import { Reach } from './reach.js';
-import { ServiceDriver } from './service-driver.js';
+import { ServiceSet } from './service-set.js';
 import { StartQueue } from './start-queue.js';
 import { makeStateDirectory } from './state-directory.js';
 import { TrafficCounters } from './traffic-counters.js';
@@ -49,31 +41,22 @@ export interface SupervisorSettings extends GatewayProgramSettings {
   readonly log: Logger;
 }
 
-/** A gateway that was replaced may serve its connections that long. */
-const RETIRE_MS = 30_000;
-
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
  * gateways. It reads nothing that came from a client.
  */
 export class Supervisor {
-  readonly drivers = new Map<string, ServiceDriver>();
   readonly counters = new TrafficCounters();
-  readonly outputs = new Map<string, OutputLog>();
+  readonly services: ServiceSet;
+  readonly gateways: GatewaySet;
+  /** Set by who can render them. */
+  renderMetrics: () => Promise<string> = async () => '';
   readonly #listeners: ListenerSockets;
   /** The one socket on which the first gateway serves metrics. */
   readonly #metrics: ListenerSockets;
-  /** Set by who can render them. */
-  renderMetrics: () => Promise<string> = async () => '';
-  readonly #gateways = new Map<string, GatewayLink>();
-  /** Replaced ones that end their connections yet. */
-  readonly #retired = new Set<GatewayLink>();
-  readonly #stateListeners = new Set<(event: StateEvent) => void>();
   readonly #startQueue: StartQueue;
-  readonly #reach: Reach;
   readonly #egress: EgressDoors;
   readonly #store: VpsStore;
-  readonly #createInstance: InstanceFactory;
   readonly #certificates: CertificateWatch;
   #config: Config;
   #generation = 0;
@@ -85,15 +68,15 @@ export class Supervisor {
     readonly machine: Machine,
     private readonly identities: Identities,
   ) {
-    const { config, log, runtimeDir } = settings;
+    const { config, log, runtimeDir, stateDir } = settings;
     this.#config = config;
     this.#listeners = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
     this.#metrics = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
     this.#startQueue = new StartQueue(config.startParallel);
-    this.#reach = new Reach(
+    const reach: Reach = new Reach(
       {
-        listen: (name, sockets) => this.#reachGateway?.listen(name, sockets),
-        unlisten: (name) => this.#reachGateway?.unlisten(name),
+        listen: (name, sockets) => this.gateways.listen(name, sockets),
+        unlisten: (name) => this.gateways.unlisten(name),
       },
       log,
     );
@@ -106,13 +89,25 @@ export class Supervisor {
       runtimeDir,
       planFor: machine.isolation.planFor,
       cgroups: machine.cgroups,
-      stateDirectoryOf: (service) => makeStateDirectory(service, settings.stateDir, identities),
+      stateDirectoryOf: (service) => makeStateDirectory(service, stateDir, identities),
       limit: (service, cgroup) => machine.limit(service, cgroup),
-      reach: this.#reach,
+      reach,
       egress: this.#egress,
       log,
     });
-    this.#createInstance = createInstanceFactory(this.#store, identities, machine);
+    this.services = new ServiceSet({
+      ...{ stateDir, log, store: this.#store, startQueue: this.#startQueue },
+      createInstance: createInstanceFactory(this.#store, identities, machine),
+      onGone: (service, instance) => this.gateways.instanceGone(service, instance),
+    });
+    this.gateways = new GatewaySet({
+      ...{ program: settings, machine, identities, counters: this.counters, log },
+      renderMetrics: () => this.renderMetrics(),
+      drivers: this.services.drivers,
+      socketsOf: (listener) => this.#listeners.of(listener),
+      reachSockets: () => reach.sockets,
+      metricsFd: () => this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null,
+    });
     this.#certificates = new CertificateWatch(() => void this.#refreshCertificates());
   }
 
@@ -136,16 +131,6 @@ export class Supervisor {
     return this.#config;
   }
 
-  get gateways(): readonly GatewayLink[] {
-    return [...this.#gateways.values()];
-  }
-
-  /** Services of `reach` are accepted for by the first gateway. */
-  get #reachGateway(): GatewayLink | undefined {
-    const [first] = this.#config.gateways;
-    return first && this.#gateways.get(first.name);
-  }
-
   addressesOf(listener: string): string[] {
     return this.#listeners.of(listener).map(({ address }) => address);
   }
@@ -161,22 +146,14 @@ export class Supervisor {
     return reportIsolation({ service, capabilities, identity });
   }
 
-  onState(listener: (event: StateEvent) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
-  }
-
   async #open(): Promise<void> {
     const config = this.#config;
     this.#resolveIdentities(config.services);
-    for (const service of config.services) this.#addDriver(service);
+    this.services.open(config);
     await this.#bindListeners(config);
     if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
     await this.#egress.configure(config);
-    await Promise.all(
-      config.gateways.map((gateway) => this.#createGateway(config, gateway).start()),
-    );
-    await untilAllReady(this.gateways, this.#generation);
+    await this.gateways.start(config, this.#generation);
     this.#certificates.watch(config);
     for (const service of config.services) this.#store.prepare(service);
   }
@@ -184,74 +161,6 @@ export class Supervisor {
   async #bindListeners(config: Config): Promise<void> {
     const ipv4Ports = ipv4PortsOf(config);
     for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
-  }
-
-  #addDriver(service: Service): void {
-    const { log, stateDir } = this.settings;
-    const output = new OutputLog({
-      name: service.name,
-      directory: join(stateDir, 'logs'),
-      onError: (message) => log.error({ service: service.name }, message),
-    });
-    this.outputs.set(service.name, output);
-    this.drivers.set(
-      service.name,
-      new ServiceDriver(service, {
-        createInstance: this.#createInstance,
-        startQueue: this.#startQueue,
-        output,
-        log,
-        onState: (event) => {
-          for (const listener of this.#stateListeners) listener(event);
-        },
-        onGone: (name, instance) => {
-          for (const gateway of this.gateways) gateway.instanceGone(name, instance);
-        },
-        onAsleep: (asleep) => this.#prepareSpare(asleep),
-      }),
-    );
-  }
-
-  #prepareSpare(service: Service): void {
-    const isKept = this.#config.services.some(({ name }) => name === service.name);
-    if (!this.#isClosing && isKept) this.#store.prepare(service);
-  }
-
-  /** The caller starts it. */
-  #createGateway(config: Config, gateway: GatewaySettings): GatewayLink {
-    const isFirst = config.gateways[0]?.name === gateway.name;
-    const identity = this.identities.resolve({
-      name: `gateway:${gateway.name}`,
-      user: null,
-      group: null,
-      groups: [],
-    });
-    const link = new GatewayLink({
-      name: gateway.name,
-      launcher: this.machine.launchers,
-      lanes: lanesOf(gateway),
-      buildVps: () => this.machine.isolation.buildGatewayVps(gateway.name, gateway.cpus),
-      program: {
-        ...gatewayProgram(this.settings, gateway),
-        identity: switchable(identity),
-        cpus: gateway.cpus,
-      },
-      log: this.settings.log,
-      counters: this.counters,
-      renderMetrics: () => this.renderMetrics(),
-      metricsFd: isFirst ? (this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null) : null,
-      driverFor: (service) => this.drivers.get(service) ?? null,
-      drivers: () => this.drivers.values(),
-    });
-    this.#gateways.set(gateway.name, link);
-    this.#share(config, gateway, link);
-    for (const name of gateway.listeners) link.listen(name, this.#listeners.of(name));
-    if (isFirst) for (const [name, sockets] of this.#reach.sockets) link.listen(name, sockets);
-    return link;
-  }
-
-  #share(config: Config, gateway: GatewaySettings, link: GatewayLink): void {
-    link.configure(shareFor(config, gateway, this.#generation));
   }
 
   #resolveIdentities(services: readonly Service[]): void {
@@ -284,77 +193,20 @@ export class Supervisor {
     this.#startQueue.resize(config.startParallel);
     // What fails is said in the log, and tried again.
     await this.#egress.configure(config).catch(() => {});
-    await this.#changeServices(config);
-    this.#changeGateways(old, config);
+    this.services.change(config);
+    const closeSockets = () => this.#listeners.retain(config.listeners);
+    this.gateways.change(old, config, this.#generation, closeSockets);
     try {
-      await untilAllReady(this.gateways, this.#generation);
+      await this.gateways.untilReady(this.#generation);
     } finally {
-      await this.#removeServices(config);
+      for (const name of await this.services.retain()) this.#egress.forget(name);
       this.#certificates.watch(config);
     }
     return this.#report(changes);
   }
 
-  async #changeServices(config: Config): Promise<void> {
-    for (const service of config.services) {
-      const driver = this.drivers.get(service.name);
-      if (!driver) this.#addDriver(service);
-      else if (driver.service !== service) driver.update(service);
-      if (!this.drivers.get(service.name)?.instance) this.#store.prepare(service);
-    }
-  }
-
-  /** In one step, so that no gateway starts in between with sockets that are closed. */
-  #changeGateways(old: Config, config: Config): void {
-    const gone = old.gateways.filter(
-      (gateway) => !config.gateways.some((next) => sameProcess(gateway, next)),
-    );
-    for (const { name } of gone) {
-      const link = this.#gateways.get(name);
-      this.#gateways.delete(name);
-      if (link) this.#retire(link);
-    }
-    const closed = new Set(this.#listeners.retain(config.listeners));
-    for (const gateway of config.gateways) {
-      const link = this.#gateways.get(gateway.name);
-      if (!link) {
-        this.#createGateway(config, gateway).startOrRetry();
-        continue;
-      }
-      const before = old.gateways.find(({ name }) => name === gateway.name)?.listeners ?? [];
-      this.#share(config, gateway, link);
-      for (const name of before) if (!gateway.listeners.includes(name)) link.unlisten(name);
-      for (const name of gateway.listeners) {
-        const sockets = this.#listeners.of(name);
-        const isSame =
-          before.includes(name) && !closed.has(name) && sameListener(old, config, name);
-        if (isSame) continue;
-        if (before.includes(name)) link.unlisten(name);
-        link.listen(name, sockets);
-      }
-    }
-  }
-
-  #retire(link: GatewayLink): void {
-    this.#retired.add(link);
-    void link.drain(AbortSignal.timeout(RETIRE_MS)).then(() => this.#retired.delete(link));
-  }
-
-  async #removeServices(config: Config): Promise<void> {
-    const kept = new Set(config.services.map(({ name }) => name));
-    for (const [name, driver] of this.drivers) {
-      if (kept.has(name)) continue;
-      await driver.stop('taken out of the config');
-      this.drivers.delete(name);
-      await this.outputs.get(name)?.finish();
-      this.outputs.delete(name);
-      this.#store.drop(name);
-      this.#egress.forget(name);
-    }
-  }
-
   #report(changes: ReturnType<typeof diffConfigs>): ReloadReport {
-    const isAwake = (name: string) => Boolean(this.drivers.get(name)?.instance);
+    const isAwake = (name: string) => this.services.isAwake(name);
     const report = describeReload(changes, this.#generation, isAwake);
     const { added, removed, deferred } = report;
     this.settings.log.info(
@@ -368,10 +220,7 @@ export class Supervisor {
     this.#changing = this.#changing.then(async () => {
       try {
         this.#generation += 1;
-        for (const gateway of this.#config.gateways) {
-          const link = this.#gateways.get(gateway.name);
-          if (link) this.#share(this.#config, gateway, link);
-        }
+        this.gateways.configure(this.#config, this.#generation);
         this.settings.log.info({ event: 'certificates' }, 'certificates were read again');
       } catch (error) {
         this.settings.log.error(`certificates stay as they were: ${messageOf(error)}`);
@@ -383,17 +232,16 @@ export class Supervisor {
   /** Drains the gateways until `drainUntil`, then stops everything, from `hurry` on by force; nothing is left when it resolves. */
   async stop(drainUntil: AbortSignal, hurry: AbortSignal): Promise<void> {
     this.#isClosing = true;
+    this.services.close();
     await this.#changing;
     this.#certificates.close();
-    await Promise.all(this.gateways.map((gateway) => gateway.drain(drainUntil)));
-    await Promise.all([...this.#retired].map((gateway) => gateway.close()));
+    await this.gateways.stop(drainUntil);
     this.#listeners.close();
     this.#metrics.close();
-    const drivers = [...this.drivers.values()];
-    await Promise.all(drivers.map((driver) => driver.stop('rouse stops', hurry)));
+    await this.services.stop(hurry);
     await this.#store.close();
     await this.#egress.close();
-    await Promise.all([...this.outputs.values()].map((output) => output.finish()));
+    await this.services.finish();
     await this.machine.close();
   }
 }
