@@ -11,6 +11,7 @@ import { requirePlatform } from './prepare/platform.mjs';
 import { ROOT } from './prepare/root.mjs';
 import { say } from './prepare/say.mjs';
 import { countResults } from './test/count-results.mjs';
+import { ensureSystemdTree } from './test/systemd-tree.mjs';
 
 const DEBIAN_PACKAGES = [
   'bubblewrap',
@@ -21,6 +22,8 @@ const DEBIAN_PACKAGES = [
   'iproute2',
   'procps',
   'perl',
+  'debootstrap',
+  'systemd-container',
 ];
 
 const CHECKS = [
@@ -62,6 +65,7 @@ function runTests(args) {
 requirePlatform();
 ensureNodeModules();
 ensureDebianPackages(DEBIAN_PACKAGES);
+ensureSystemdTree();
 const checks = CHECKS.map(runCheck);
 const counts = countResults(runTests(process.argv.slice(2)), checks);
 const mayNotSkip = process.env.CI === 'true' && process.getuid() === 0;

@@ -14,6 +14,8 @@ const COMMANDS = {
   iproute2: 'ip',
   procps: 'pgrep',
   perl: 'perl',
+  debootstrap: 'debootstrap',
+  'systemd-container': 'systemd-nspawn',
 };
 
 function isExecutable(path) {
@@ -25,7 +27,8 @@ function isExecutable(path) {
   }
 }
 
-function hasCommand(name) {
+/** Whether a command is in PATH, or where the system has its own. */
+export function hasCommand(name) {
   const directories = `${process.env.PATH ?? ''}:${SYSTEM_PATH}`.split(':');
   return directories.some((directory) => directory !== '' && isExecutable(`${directory}/${name}`));
 }
