@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { seeProcess } from '../support/processes.js';
-import { Machine, titled, whyNoSystemd } from './machine.js';
+import { GUEST_FIXTURES, Machine, titled, whyNoSystemd } from './machine.js';
 
 /** What of this test's machines is on the host: cgroups, directories, mounts. */
 function listTraces(): string[] {
@@ -26,6 +26,7 @@ test.skipIf(whyNoSystemd !== null)(
     expect((await machine.run('ps -o comm= -p 1')).stdout).toBe('systemd\n');
     expect(await machine.check('rouse --version')).toMatch(/^rouse \d+\.\d+/);
     expect(await machine.check('node --version')).toBe(`${process.version}\n`);
+    expect(await machine.check(`${GUEST_FIXTURES}/prints-environment.sh`)).toContain('HOME=/root');
     await machine.write('/etc/rouse/rouse.yaml', { listeners: {} });
     expect(await machine.check('cat /etc/rouse/rouse.yaml')).toBe('{\n  "listeners": {}\n}');
     await expect(machine.check('echo out; echo fault >&2; false')).rejects.toThrow('fault');
