@@ -7,7 +7,7 @@ export interface NameDiff {
   readonly changed: readonly string[];
 }
 
-/** What a reload changes, by name; positions don't count. */
+/** What a reload changes, by name. */
 export interface ConfigDiff {
   readonly listeners: NameDiff & {
     /** Only what takes effect without reopening: access, certificates, redirect, trusted proxies. */
@@ -82,20 +82,8 @@ function changedIn<T extends { readonly name: string }>(
   return pairs
     .filter(([older, newer]) =>
       (Object.keys(newer) as (keyof T)[]).some(
-        (key) => key !== 'position' && counts(key) && !isSame(older[key], newer[key]),
+        (key) => counts(key) && !isDeepStrictEqual(older[key], newer[key]),
       ),
     )
     .map(([, { name }]) => name);
-}
-
-function isSame(older: unknown, newer: unknown): boolean {
-  return isDeepStrictEqual(withoutPositions(older), withoutPositions(newer));
-}
-
-/** Routes have positions too: a line more above them changes nothing. */
-function withoutPositions(value: unknown): unknown {
-  if (!Array.isArray(value)) return value;
-  return value.map((item: unknown) =>
-    typeof item === 'object' && item !== null ? { ...item, position: null } : item,
-  );
 }

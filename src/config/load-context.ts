@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import type { Position } from './model.js';
-import { type ConfigProblem, formatKeyPath, type KeyPath } from './problem.js';
+import { type ConfigProblem, formatKeyPath, type KeyPath, type Position } from './problem.js';
 import type { Marks } from './source.js';
 
 export interface ProblemOptions {

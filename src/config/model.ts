@@ -3,13 +3,6 @@
  * absolute, durations in milliseconds and sizes in bytes. `load` makes it from YAML.
  */
 
-/** Where in which file a key stands; lines and columns count from 1. */
-export interface Position {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
-
 export type Protocol = 'tcp' | 'tls' | 'http' | 'https' | 'udp';
 
 /** A port range is expanded into one address a port. Port 0: the kernel chooses. */
@@ -40,7 +33,6 @@ export interface Listener {
   /** CIDRs whose X-Forwarded-* and Forwarded are believed. */
   readonly trustedProxies: readonly string[];
   readonly backlog: number;
-  readonly position: Position;
 }
 
 export type Upstream =
@@ -58,7 +50,6 @@ export interface Route {
   readonly destination: { readonly cidr: string; readonly port: number | null } | null;
   /** Index into the service's `upstreams`. */
   readonly upstream: number;
-  readonly position: Position;
 }
 
 export type Ready =
@@ -152,7 +143,6 @@ export interface Service {
   };
   readonly isolation: Isolation;
   readonly cpus: readonly number[];
-  readonly position: Position;
 }
 
 export interface GatewaySettings {

@@ -1,4 +1,9 @@
-import type { Position } from './model.js';
+/** Where in which file a key stands; lines and columns count from 1. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
 
 /** Something wrong with the configuration, and where. */
 export interface ConfigProblem {

@@ -23,7 +23,6 @@ export function resolveListener(
     access: resolveAccess(shape.access),
     trustedProxies: shape.trusted_proxies ?? trustedProxies,
     backlog: shape.backlog,
-    position: context.position(path, 'key'),
   };
 }
 

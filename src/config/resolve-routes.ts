@@ -25,7 +25,6 @@ export function resolveRoutes(
       sni: shape.sni ?? null,
       destination: shape.destination ?? null,
       upstream: indexOf(upstreams, shape.upstream ?? upstream),
-      position: context.position([...path, index]),
     };
   });
   return { routes, upstreams };

@@ -60,7 +60,6 @@ export function resolveService(
     },
     isolation: resolveIsolation([...path, 'isolation'], shape.isolation, context),
     cpus: shape.cpus,
-    position: context.position(path, 'key'),
   };
 }
 

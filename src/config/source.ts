@@ -1,5 +1,4 @@
-import type { Position } from './model.js';
-import type { KeyPath } from './problem.js';
+import type { KeyPath, Position } from './problem.js';
 
 /** The text of a configuration file; turns offsets into lines and columns when somebody asks. */
 export class Source {

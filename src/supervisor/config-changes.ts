@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings } from '../config/model.js';
 import type { ReloadReport } from '../ipc/admin-api.js';
@@ -7,17 +8,9 @@ export function keepUnchanged(old: Config, config: Config): Config {
   const before = new Map(old.services.map((service) => [service.name, service]));
   const services = config.services.map((service) => {
     const known = before.get(service.name);
-    return known && sameSettings(known, service) ? known : service;
+    return known && isDeepStrictEqual(known, service) ? known : service;
   });
   return { ...config, services };
-}
-
-function sameSettings(a: object, b: object): boolean {
-  return withoutPositions(a) === withoutPositions(b);
-}
-
-function withoutPositions(value: object): string {
-  return JSON.stringify(value, (key, part) => (key === 'position' ? undefined : part));
 }
 
 /** Whether a listener's sockets can stay as they are. */

@@ -7,11 +7,12 @@ import { checkSystem } from '../../src/config/check.js';
 import { findCommand } from '../../src/config/find-command.js';
 import { loadConfig } from '../../src/config/load.js';
 import { formatProblem } from '../../src/config/problem.js';
-import { configOf, withFiles } from './support.js';
+import { withFiles } from './support.js';
 
 function check(directory: string): string[] {
   const result = loadConfig(join(directory, 'main.yaml'));
-  const problems = checkSystem(configOf(result), result.ok ? result.locate : undefined);
+  if (!result.ok) throw new Error('it did not load');
+  const problems = checkSystem(result.config, result.locate);
   return problems.map((problem) => formatProblem(problem).replaceAll(`${directory}/`, ''));
 }
 
@@ -80,14 +81,6 @@ function makeCertificate(directory: string, name: string): void {
     stdio: 'ignore',
   });
 }
-
-test('without a place for each key, problems stand where the service does', () => {
-  const yaml = 'services:\n  a: { run: { command: [no-such-program-here] }, upstream: tcp:1 }\n';
-  withFiles({ 'main.yaml': yaml }, (directory) => {
-    const config = configOf(loadConfig(join(directory, 'main.yaml')));
-    expect(checkSystem(config)[0]?.position).toMatchObject({ line: 2, column: 3 });
-  });
-});
 
 test('a user of another name with the id 0 is root too', () => {
   const ids = parseAccounts('root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n\nbroken\nplus:x::\n');

@@ -63,7 +63,8 @@ test('problems of all files come together, each with its own', () => {
 test('an object may include files', () => {
   withFiles({ 'a.yaml': service('a') }, (directory) => {
     const result = configFromObject({ include: ['*.yaml'] }, directory);
-    expect(configOf(result).services[0]?.position.file).toBe(join(directory, 'a.yaml'));
+    expect(configOf(result).services.map(({ name }) => name)).toEqual(['a']);
+    expect(result.ok && result.locate(['services', 'a']).file).toBe(join(directory, 'a.yaml'));
   });
 });
 

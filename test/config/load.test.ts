@@ -168,15 +168,11 @@ test.each([
   expect(configOf(loadText(yaml)).services[0]?.run.rlimits).toEqual({ nofile: expected });
 });
 
-test('the routes and the services know where they stand', () => {
+test('it is known where each key stands', () => {
   const result = loadText(MINIMAL);
-  const [service] = configOf(result).services;
-  expect(service?.position).toMatchObject({ line: 4, column: 3 });
-  expect(service?.routes[0]?.position).toMatchObject({ line: 4, column: 17 });
-  expect(result.ok && result.locate(['services', 'a', 'upstream'])).toMatchObject({
-    line: 4,
-    column: 72,
-  });
+  const locate = (...path: (string | number)[]) => result.ok && result.locate(path);
+  expect(locate('services', 'a', 'routes', 0)).toMatchObject({ line: 4, column: 17 });
+  expect(locate('services', 'a', 'upstream')).toMatchObject({ line: 4, column: 72 });
 });
 
 test('an object loads like a file, and its problems name the key', () => {
