@@ -1,8 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { messageOf, RouseError } from '../base/errors.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
@@ -16,21 +12,8 @@ import {
 } from '../sys/libc.js';
 import { closeNetwork, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
 import { descendantsOf, openPidfd, signalPidfd } from '../sys/processes.js';
+import { type Holder, startHolder } from './holder.js';
 import type { ServiceCgroup } from './service-cgroup.js';
-
-const BUILD_TIMEOUT_MS = 10_000;
-const OUTPUT_LIMIT_CHARACTERS = 2000;
-/** The options go through it: in /proc/1/cmdline the service would read of the host's paths. */
-const ARGUMENTS_FD = 4;
-/** Enters a cgroup and becomes the rest of the arguments: so the holder and its namespaces are born in it. */
-const ENTER_CGROUP = ['/bin/sh', '-c', 'echo 0 > "$1" && shift && exec "$@"', 'sh'];
-type Pipes = [
-  stdin: Writable,
-  stdout: Readable,
-  stderr: Readable,
-  info: Readable,
-  options: Writable,
-];
 
 const KILL_PATIENCE_MS = 2000;
 const SIGKILL = 9;
@@ -85,51 +68,35 @@ export class HeldVps implements Vps {
   #disposal: Promise<void> | null = null;
 
   private constructor(
-    private readonly holder: ChildProcess,
-    private readonly initPid: number,
+    private readonly holder: Holder,
     private readonly pidfd: number,
     { network, cgroup }: VpsPlan,
   ) {
+    const { child, initPid } = holder;
     this.cgroup = cgroup;
     const networkFlag = network === 'private' ? CLONE_NEWNET : 0;
     this.target = { vpsPidfd: pidfd, namespaces: NAMESPACES | networkFlag };
     this.networkFd = networkFlag ? openNetworkOf(initPid) : null;
     this.root = `/proc/${initPid}/root`;
-    this.ended = new Promise((resolve) => {
-      if (holder.exitCode !== null || holder.signalCode !== null) resolve();
-      else holder.once('exit', () => resolve());
-    });
+    this.ended = child.exited.then(() => {});
   }
 
   /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
   static async build(plan: VpsPlan): Promise<HeldVps> {
-    const commandAt = plan.arguments.indexOf('--');
-    const command = [
-      plan.bubblewrap,
-      '--args',
-      `${ARGUMENTS_FD}`,
-      ...plan.arguments.slice(commandAt),
-    ];
-    const [program = '', ...programArguments] =
-      plan.cgroup === null ? command : [...ENTER_CGROUP, plan.cgroup.holderProcs, ...command];
-    const holder = spawn(program, programArguments, {
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
-      detached: true,
-      env: {},
-    });
-    // Where it can't be spawned at all, that is told by an event too.
-    holder.on('error', () => {});
+    let holder: Holder | null = null;
     let vps: HeldVps | null = null;
     try {
-      const initPid = await waitUntilBuilt(holder, plan.arguments.slice(0, commandAt));
-      vps = new HeldVps(holder, initPid, openPidfd(initPid), plan);
+      holder = await startHolder(plan);
+      vps = new HeldVps(holder, openPidfd(holder.initPid), plan);
       if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
       return vps;
     } catch (error) {
-      if (holder.pid !== undefined) holder.kill('SIGKILL');
-      vps?.dispose().catch(() => {});
-      plan.cgroup?.kill();
-      void plan.cgroup?.remove();
+      if (vps) vps.dispose().catch(() => {});
+      else {
+        if (holder) endHolder(holder);
+        plan.cgroup?.kill();
+        void plan.cgroup?.remove();
+      }
       throw new RouseError('isolation', `VPS of ${plan.name}: ${messageOf(error)}`);
     }
   }
@@ -155,10 +122,10 @@ export class HeldVps implements Vps {
   #descendants(started: readonly number[]): number[] {
     const below = descendantsOf(started);
     // After those: who loses its parent meanwhile becomes a child of init.
-    const own = descendantsOf([this.initPid]);
-    const held = own.find((pid) => pid !== this.initPid && isHeldProgram(pid));
+    const own = descendantsOf([this.holder.initPid]);
+    const held = own.find((pid) => pid !== this.holder.initPid && isHeldProgram(pid));
     const all = new Set([...below, ...own]);
-    return [...all].filter((pid) => pid !== this.initPid && pid !== held);
+    return [...all].filter((pid) => pid !== this.holder.initPid && pid !== held);
   }
 
   isPopulated(): boolean {
@@ -187,10 +154,10 @@ export class HeldVps implements Vps {
   async #end(): Promise<void> {
     signalPidfd(this.pidfd, SIGKILL);
     this.cgroup?.kill();
-    const insist = setTimeout(() => this.holder.kill('SIGKILL'), KILL_PATIENCE_MS);
+    const insist = setTimeout(() => this.holder.child.signal(SIGKILL), KILL_PATIENCE_MS);
     await this.ended;
     clearTimeout(insist);
-    for (const stream of this.holder.stdio) stream?.destroy();
+    closeFd(this.holder.stdinFd);
     closeFd(this.pidfd);
     if (this.networkFd !== null) closeNetwork(this.networkFd);
     await this.cgroup?.remove();
@@ -244,6 +211,11 @@ export class HostVps implements Vps {
   }
 }
 
+function endHolder({ child, stdinFd }: Holder): void {
+  child.signal(SIGKILL);
+  closeFd(stdinFd);
+}
+
 /** Zombies and those that are gone. */
 function isZombie(statPath: string): boolean {
   try {
@@ -260,30 +232,4 @@ function isHeldProgram(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** bubblewrap tells the init process's pid early; that `cat` echoes says that the root is built. */
-async function waitUntilBuilt(holder: ChildProcess, given: readonly string[]): Promise<number> {
-  const [stdin, stdout, stderr, info, options] = holder.stdio as unknown as Pipes;
-  let complaint = '';
-  stderr.on('data', (chunk) => {
-    complaint = (complaint + chunk).slice(0, OUTPUT_LIMIT_CHARACTERS);
-  });
-  for (const stream of [stdin, options]) stream.on('error', () => {});
-  options.end(given.map((option) => `${option}\0`).join(''));
-  const failed = new Promise<never>((_, reject) => {
-    holder.once('error', reject);
-    holder.once('close', (code) =>
-      reject(new Error(complaint.trim() || `bubblewrap exited with ${code}`)),
-    );
-  });
-  failed.catch(() => {});
-  const timeout = AbortSignal.timeout(BUILD_TIMEOUT_MS);
-  const built = Promise.all([text(info), once(stdout, 'data', { signal: timeout })]);
-  stdin.write('.');
-  const [told] = await Promise.race([built, failed]);
-  const initPid = (JSON.parse(told) as Record<string, unknown>)['child-pid'];
-  if (typeof initPid !== 'number') throw new Error(`bubblewrap told no pid: ${told}`);
-  for (const stream of [stdout, stderr, info]) stream.destroy();
-  return initPid;
 }

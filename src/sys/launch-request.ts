@@ -1,12 +1,7 @@
-/** What the launcher starts: a program, in a VPS that stands, as somebody, with these descriptors and no others. */
-export interface LaunchRequest {
-  /** Absolute, as it is named inside the VPS. */
-  readonly executable: string;
-  readonly arguments: readonly string[];
-  readonly environment: readonly string[];
-  readonly directory: string;
-  /** [descriptor of this process, number in the new one]; the former stay the caller's. */
-  readonly descriptors: readonly (readonly [number, number])[];
+import type { SpawnRequest } from './spawn.js';
+
+/** What the launcher starts: a program, its paths as they are inside, in a VPS that stands, as somebody. */
+export interface LaunchRequest extends SpawnRequest {
   /** pidfd of a process in the VPS, whose namespaces are entered; null: no namespaces. */
   readonly vpsPidfd: number | null;
   /** CLONE_NEW* flags of the namespaces to enter. */

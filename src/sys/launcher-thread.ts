@@ -2,7 +2,6 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ALL_CPUS, setAffinity } from './affinity.js';
-import { closeFd, duplicateFd } from './descriptors.js';
 import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
 import {
   CLONE_FS,
@@ -15,7 +14,6 @@ import {
   checked,
   exitNow,
   lastErrno,
-  libc,
   NativeMemory,
   prctl,
   SYS,
@@ -26,7 +24,7 @@ import {
   unshare,
 } from './libc.js';
 import { installFilter } from './seccomp.js';
-import { stringTable } from './string-table.js';
+import { spawn } from './spawn.js';
 
 /**
  * The launcher thread. It shares no working directory, root and umask with the others, has
@@ -36,25 +34,9 @@ import { stringTable } from './string-table.js';
  * thread in the wrong place would start the next service there.
  */
 
-const fileActionsInit = libc.func('int posix_spawn_file_actions_init(void *)');
-const fileActionsDestroy = libc.func('int posix_spawn_file_actions_destroy(void *)');
-const fileActionsAddDup2 = libc.func('int posix_spawn_file_actions_adddup2(void *, int, int)');
-const fileActionsAddChdir = libc.func('int posix_spawn_file_actions_addchdir_np(void *, str)');
-const attributesInit = libc.func('int posix_spawnattr_init(void *)');
-const attributesDestroy = libc.func('int posix_spawnattr_destroy(void *)');
-const attributesSetFlags = libc.func('int posix_spawnattr_setflags(void *, short)');
-const attributesSetSigdefault = libc.func('int posix_spawnattr_setsigdefault(void *, void *)');
-const attributesSetSigmask = libc.func('int posix_spawnattr_setsigmask(void *, void *)');
-const posixSpawn = libc.func('int posix_spawn(void *, str, void *, void *, void *, void *)');
-
 const PR_SET_NO_NEW_PRIVS = 38;
 const PR_CAPBSET_DROP = 24;
-const POSIX_SPAWN_SETSIGDEF = 0x04;
-const POSIX_SPAWN_SETSIGMASK = 0x08;
-const POSIX_SPAWN_SETSID = 0x80;
 const LAST_CAPABILITY = 63;
-/** Descriptors are gathered above these numbers first, so that no dup2 overwrites one still needed. */
-const GATHER_FROM = 64;
 const ALL_NAMESPACES =
   CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
@@ -73,10 +55,6 @@ const OWN_NAMESPACES = (
   fd: openSync(`/proc/thread-self/ns/${name}`, constants.O_RDONLY),
 }));
 
-const fileActions = new NativeMemory(256);
-const attributes = new NativeMemory(512);
-const signals = new NativeMemory(128);
-const childPid = new NativeMemory(8);
 const { homePidfd, filter } = workerData as LauncherData;
 const ownGroups = process.getgroups?.() ?? [];
 
@@ -148,53 +126,15 @@ function takeIdentity(excursion: Excursion, request: LaunchRequest): void {
   );
 }
 
-/** Returns errno: posix_spawn(3) reports what failed in the child, exec included. */
-function spawn(request: LaunchRequest): number {
-  const gathered = request.descriptors.map(([from, to]) => ({
-    fd: duplicateFd(from, GATHER_FROM),
-    to,
-  }));
-  const argumentTable = stringTable(request.arguments);
-  const environmentTable = stringTable(request.environment);
-  fileActionsInit(fileActions.address);
-  attributesInit(attributes.address);
-  try {
-    for (const { fd, to } of gathered) fileActionsAddDup2(fileActions.address, fd, to);
-    fileActionsAddChdir(fileActions.address, request.directory);
-    signals.bytes.fill(0);
-    attributesSetSigmask(attributes.address, signals.address);
-    signals.bytes.fill(0xff, 0, 8);
-    attributesSetSigdefault(attributes.address, signals.address);
-    attributesSetFlags(
-      attributes.address,
-      POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID,
-    );
-    return posixSpawn(
-      childPid.address,
-      request.executable,
-      fileActions.address,
-      attributes.address,
-      argumentTable.address,
-      environmentTable.address,
-    );
-  } finally {
-    fileActionsDestroy(fileActions.address);
-    attributesDestroy(attributes.address);
-    argumentTable.release();
-    environmentTable.release();
-    for (const { fd } of gathered) closeFd(fd);
-  }
-}
-
 function launch(request: LaunchRequest): LaunchResult {
   const excursion = new Excursion();
   try {
     enterVps(excursion, request);
     setTemper(excursion, request);
     takeIdentity(excursion, request);
-    const errno = spawn(request);
-    if (errno !== 0) return { step: `start ${request.executable} in ${request.directory}`, errno };
-    return { pid: childPid.bytes.readInt32LE(0) };
+    const spawned = spawn(request);
+    if ('pid' in spawned) return spawned;
+    return { step: `start ${request.executable} in ${request.directory}`, errno: spawned.errno };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return { step: error.message.replace(/: [^:]*$/, ''), errno: error.errno };

@@ -4,7 +4,7 @@ import { setAffinity } from './affinity.js';
 import { closeFd, duplicateFd } from './descriptors.js';
 import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
 import { checked, errnoName } from './libc.js';
-import { ChildProcessHandle, openPidfd } from './processes.js';
+import { ChildProcessHandle } from './processes.js';
 import { assembleFilter, type FilterKind } from './seccomp.js';
 
 export interface LauncherOptions {
@@ -94,7 +94,7 @@ export class Launcher {
     if ('errno' in result) {
       throw new RouseError('start', `${result.step}: ${errnoName(result.errno)}`);
     }
-    return takeChild(result.pid);
+    return ChildProcessHandle.of(result.pid);
   }
 
   async close(): Promise<void> {
@@ -122,16 +122,6 @@ function holdDescriptors(request: LaunchRequest): { request: LaunchRequest; fds:
     return { request: { ...request, vpsPidfd, descriptors }, fds };
   } catch (error) {
     for (const fd of fds) closeFd(fd);
-    throw error;
-  }
-}
-
-/** Without a pidfd nobody could follow it: then it is ended. */
-function takeChild(pid: number): ChildProcessHandle {
-  try {
-    return new ChildProcessHandle(pid, openPidfd(pid));
-  } catch (error) {
-    process.kill(pid, 'SIGKILL');
     throw error;
   }
 }

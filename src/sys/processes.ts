@@ -51,6 +51,16 @@ export class ChildProcessHandle {
     });
   }
 
+  /** Of a child that was just started. Without a pidfd nobody could follow it: then it is ended. Throws a `SystemError`. */
+  static of(pid: number): ChildProcessHandle {
+    try {
+      return new ChildProcessHandle(pid, openPidfd(pid));
+    } catch (error) {
+      process.kill(pid, 'SIGKILL');
+      throw error;
+    }
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
