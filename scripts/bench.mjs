@@ -1,9 +1,11 @@
 // npm run bench -- [CASE…] [--rounds N] [--seconds N] [--json FILE]: measures rouse against the same
 // servers without it, in alternating rounds; prints tables, and writes JSON.
+// npm run bench -- peers [OPTION…]: rouse beside HAProxy, nginx and others; --help tells more.
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { COLD_START_CASES, THROUGHPUT_CASES } from '../test/bench/cases.mjs';
+import { comparePeers } from './bench/peers.mjs';
 import { renderColdStart, renderThroughput } from './bench/render.mjs';
 import { build, isBuilt } from './prepare/build.mjs';
 import { ensureDebianPackages } from './prepare/debian-packages.mjs';
@@ -59,17 +61,23 @@ function prepare() {
   if (faults !== '') giveUp(faults);
 }
 
-const options = readOptions();
-prepare();
-const { runThroughput } = await import('../test/bench/throughput.mjs');
-const { runColdStart } = await import('../test/bench/cold-start.mjs');
-const throughput = await runThroughput(options, say);
-const coldStart = await runColdStart(options, say);
-say();
-if (throughput.length > 0) say(renderThroughput(throughput));
-if (coldStart.length > 0) say(renderColdStart(coldStart));
-const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? null };
-const { rounds, seconds } = options;
-const report = { machine, rounds, seconds, throughput, coldStart };
-if (options.json === undefined) say(JSON.stringify(report));
-else writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+async function compareDirectly() {
+  const options = readOptions();
+  prepare();
+  const { runThroughput } = await import('../test/bench/throughput.mjs');
+  const { runColdStart } = await import('../test/bench/cold-start.mjs');
+  const throughput = await runThroughput(options, say);
+  const coldStart = await runColdStart(options, say);
+  say();
+  if (throughput.length > 0) say(renderThroughput(throughput));
+  if (coldStart.length > 0) say(renderColdStart(coldStart));
+  const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? null };
+  const { rounds, seconds } = options;
+  const report = { machine, rounds, seconds, throughput, coldStart };
+  if (options.json === undefined) say(JSON.stringify(report));
+  else writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'peers') await comparePeers(rest, prepare);
+else await compareDirectly();

@@ -1,12 +1,14 @@
-const count = (value) => Math.round(value).toLocaleString('en');
-const short = (value) => value.toFixed(1);
+/** A whole number with separators. */
+export const count = (value) => Math.round(value).toLocaleString('en');
+/** One digit after the point. */
+export const short = (value) => value.toFixed(1);
 
 /** `median (min-max)`. */
-const spread = ({ median, min, max }, format) =>
+export const spread = ({ median, min, max }, format) =>
   `${format(median)} (${format(min)}-${format(max)})`;
 
 /** Rows of text, the first the heading, in columns. */
-function renderTable(rows) {
+export function renderTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const renderRow = (row) =>
     row

@@ -1,21 +1,34 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const MICROSECONDS = 1_000_000;
+const NANOSECONDS = 1000;
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
-// proc_pid_stat(5): the name in parentheses may hold anything; utime and stime are fields 14 and 15.
-const UTIME_AFTER_NAME = 11;
+// proc_pid_stat(5): the name in parentheses may hold anything; cutime and cstime are fields 16 and 17.
+const CUTIME_AFTER_NAME = 13;
 
-/** CPU time, user and system, that a process with all its threads has used, in microseconds. */
-function readCpuTime(pid) {
+/** CPU time that the threads of a process have used so far: the first field of schedstat, in ns. */
+function readThreads(pid) {
+  const readThread = (tid) => {
+    const [ns = '0'] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ');
+    return Number(ns) / NANOSECONDS;
+  };
+  return readdirSync(`/proc/${pid}/task`).reduce((total, tid) => total + readThread(tid), 0);
+}
+
+/** CPU time of children that have ended and were waited for; the kernel counts it in ticks. */
+function readEndedChildren(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[UTIME_AFTER_NAME]) + Number(fields[UTIME_AFTER_NAME + 1]);
+  const ticks = Number(fields[CUTIME_AFTER_NAME]) + Number(fields[CUTIME_AFTER_NAME + 1]);
   return (ticks / ticksPerSecond) * MICROSECONDS;
 }
 
-/** CPU time of several processes together, in microseconds. */
+/**
+ * CPU time, user and system, of processes with all their threads and the children that they waited
+ * for, in microseconds.
+ */
 export function sumCpuTime(pids) {
-  return pids.reduce((total, pid) => total + readCpuTime(pid), 0);
+  return pids.reduce((total, pid) => total + readThreads(pid) + readEndedChildren(pid), 0);
 }

@@ -1,0 +1,128 @@
+// npm run bench -- peers: rouse beside HAProxy, nginx and others, on one backend.
+import { existsSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ROWS } from '../../test/bench/peers/rows.mjs';
+import { hasCommand } from '../prepare/debian-packages.mjs';
+import { say } from '../prepare/say.mjs';
+import { describeMachine } from './machine.mjs';
+import { renderPeers } from './render-peers.mjs';
+
+const WRONG_USAGE = 2;
+const QUICK = { rounds: '2', seconds: '0.5' };
+const OPTIONS = {
+  only: { type: 'string' },
+  contenders: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '3' },
+  'warm-up': { type: 'string', default: '20000' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+};
+
+const HELP = `usage: npm run bench -- peers [options]
+
+Measures what rouse and others take of the processor for the same work: all of them on one backend,
+in alternating rounds, every answer compared. It installs nothing; what is missing is left out.
+
+  --only ROW,…         these rows; without it all
+  --contenders NAME,…  these only; the first one is what the others are compared with
+  --rounds N           rounds that count (${OPTIONS.rounds.default})
+  --seconds N          for each contender in a round (${OPTIONS.seconds.default})
+  --warm-up N          requests to each before, at least (${OPTIONS['warm-up'].default})
+  --quick              ${QUICK.rounds} rounds of ${QUICK.seconds} seconds: for a first look
+  --json FILE          writes all figures
+  --help               this
+
+rows:
+${ROWS.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
+`;
+
+function refuse(text) {
+  process.stderr.write(`bench: ${text}\n`);
+  process.exit(WRONG_USAGE);
+}
+
+function parse(args) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values;
+  } catch (error) {
+    return refuse(error.message);
+  }
+}
+
+function readNumber(name, text) {
+  const number = Number(text);
+  return number > 0 ? number : refuse(`--${name} ${text}: must be a number above 0`);
+}
+
+/** Of a list with commas the things of these names, in their own order. */
+function choose(text, things, what) {
+  if (text === undefined) return things;
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((wanted) => !things.some(({ name }) => name === wanted));
+  if (unknown !== undefined) {
+    refuse(`no ${what} '${unknown}'; there are: ${things.map(({ name }) => name).join(', ')}`);
+  }
+  return things.filter(({ name }) => names.includes(name));
+}
+
+function readOptions(args) {
+  const values = parse(args);
+  const given = values.quick ? { ...values, ...QUICK } : values;
+  return {
+    ...given,
+    rounds: Math.ceil(readNumber('rounds', given.rounds)),
+    seconds: readNumber('seconds', given.seconds),
+    warmUpCount: readNumber('warm-up', given['warm-up']),
+    rows: choose(given.only, ROWS, 'row'),
+  };
+}
+
+const isInstalled = (program) =>
+  program.startsWith('/') ? existsSync(program) : hasCommand(program);
+
+const isComplete = ({ program, isComplete: hasModules = () => true }) =>
+  isInstalled(program) && hasModules();
+
+function reportMissing(missing) {
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.flatMap((contender) => contender.packages))].join(' ');
+  const names = missing.map(({ name }) => name).join(', ');
+  say(`not installed: ${names}; to measure them too: sudo apt-get install ${packages}`);
+}
+
+/** However it ends, nothing that was started stays. */
+function stopOnSignals(stop) {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+    ['SIGHUP', 1],
+  ]) {
+    process.once(signal, () => stop().finally(() => process.exit(128 + number)));
+  }
+}
+
+/** Runs the comparison; `prepare` builds what is measured. */
+export async function comparePeers(args, prepare) {
+  const options = readOptions(args);
+  if (options.help) return say(HELP);
+  if (process.getuid() !== 0) refuse('peers must be run by root: backends go into VPSs');
+  prepare();
+  const { compare, CONTENDERS, stopEverything } = await import(
+    '../../test/bench/peers/compare.mjs'
+  );
+  const chosen = choose(options.contenders, CONTENDERS, 'contender');
+  const taking = chosen.filter(isComplete);
+  const missing = chosen.filter((contender) => !taking.includes(contender));
+  reportMissing(missing);
+  stopOnSignals(stopEverything);
+  const machine = describeMachine();
+  const rows = await compare(options.rows, taking, options, say);
+  const { rounds, seconds } = options;
+  const report = { machine, rounds, seconds, missing: missing.map(({ name }) => name), rows };
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  say();
+  say(renderPeers(report));
+}

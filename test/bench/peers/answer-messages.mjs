@@ -1,0 +1,13 @@
+/** For helpers: answers each message of the process that started this one, and ends with it. */
+export function answerMessages(answer) {
+  process.on('message', async (message) => {
+    try {
+      process.send((await answer(message)) ?? {});
+    } catch (error) {
+      process.send({ error: error.stack ?? String(error) });
+    }
+  });
+  process.once('disconnect', () => process.exit());
+  // Ctrl-C on a terminal reaches this process too; it is ended by the one that started it.
+  process.on('SIGINT', () => {});
+}
