@@ -38,6 +38,7 @@ for (let lane = 1; lane < lanes; lane += 1) {
     log.fatal(`an engine thread ended: ${messageOf(error)}`);
     exitNow(EXIT_BUG);
   });
+  worker.on('exit', () => exitNow(EXIT_BUG));
 }
 
 new Gateway(FIRST_CONTROL_FD, {

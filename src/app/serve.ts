@@ -7,6 +7,8 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Config } from '../config/model.js';
 import { formatProblem } from '../config/problem.js';
 import { AdminService } from '../supervisor/admin-service.js';
+import { Announcer } from '../supervisor/announcer.js';
+import { HealthCheck, type Watched } from '../supervisor/health-check.js';
 import { ServiceManager } from '../supervisor/service-manager.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { closeOnExecFrom, tryLock } from '../sys/descriptors.js';
@@ -66,9 +68,11 @@ async function serveUntilStopped(
   { manager, signals }: { manager: ServiceManager; signals: StopSignals },
 ): Promise<number> {
   const { log, runtimeDir } = options;
+  const announcer = new Announcer({ manager, services: supervisor.services });
+  const health = new HealthCheck({ manager, watched: () => watchedOf(supervisor) });
   const api = new AdminService({
     supervisor,
-    manager,
+    announcer,
     version: readVersion(),
     load: () => configFrom(options),
   });
@@ -82,7 +86,7 @@ async function serveUntilStopped(
   supervisor.renderMetrics = async () => (await renderMetrics(await api.status())).text;
   try {
     await admin.listen();
-    manager.ready();
+    announcer.started();
     options.onReady?.(await api.status());
     log.info(
       { event: 'started' },
@@ -94,7 +98,7 @@ async function serveUntilStopped(
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
     const { drainUntil, hurry } = await signals.untilStop();
-    manager.stopping();
+    announcer.stopping();
     log.info(
       { event: 'stopping' },
       'stopping: connections are drained; a second signal closes them',
@@ -106,7 +110,14 @@ async function serveUntilStopped(
     await admin.close();
     await supervisor.stop(AbortSignal.abort(), AbortSignal.abort());
     throw error;
+  } finally {
+    announcer.close();
+    health.close();
   }
+}
+
+function watchedOf({ gateways, egress }: Supervisor): Watched[] {
+  return [...gateways.current, ...(egress.link === null ? [] : [egress.link])];
 }
 
 function configFrom({ load }: ServeOptions): Config {

@@ -16,6 +16,7 @@ const RULES_LIMIT_BYTES = 4 * 1024 * 1024;
  * knows by the socket that they come in on, which the supervisor made in that service's network.
  */
 export class Egress {
+  readonly #channel: Channel<ToEgress, FromEgress>;
   readonly #services = new Map<string, ServiceEgress>();
 
   constructor(
@@ -23,13 +24,13 @@ export class Egress {
     private readonly log: Logger,
     onEnd: (failure: RouseError | null) => void,
   ) {
-    const channel = new Channel<ToEgress, FromEgress>(controlFd, {
+    this.#channel = new Channel<ToEgress, FromEgress>(controlFd, {
       // The supervisor is trusted, and of this version: it made this process.
       parse: (value) => value as ToEgress,
       onMessage: (message, fds) => this.#onMessage(message, fds),
       onEnd,
     });
-    channel.send({ type: 'hello', version: EGRESS_PROTOCOL_VERSION });
+    this.#channel.send({ type: 'hello', version: EGRESS_PROTOCOL_VERSION });
   }
 
   #onMessage(message: ToEgress, fds: number[]): void {
@@ -44,6 +45,9 @@ export class Egress {
       case 'unlisten':
         for (const service of this.#services.values()) service.unlisten(message.id);
         for (const unknown of fds) closeFd(unknown);
+        break;
+      case 'beat':
+        this.#channel.send({ type: 'beat' });
         break;
     }
   }

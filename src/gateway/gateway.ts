@@ -109,6 +109,9 @@ export class Gateway {
       case 'drain':
         this.#drain();
         break;
+      case 'beat':
+        this.#channel.send({ type: 'beat' });
+        break;
     }
   }
 

@@ -72,6 +72,8 @@ export const toSupervisorSchema = z.discriminatedUnion('type', [
   /** Answered with `metrics`. */
   z.strictObject({ type: z.literal('metrics'), id }),
   z.strictObject({ type: z.literal('drained') }),
+  /** The answer to `beat`. */
+  z.strictObject({ type: z.literal('beat') }),
 ]);
 
 export type ToSupervisor = z.infer<typeof toSupervisorSchema>;
@@ -134,4 +136,6 @@ export type ToGateway =
   /** Releases the service's lease at once where nothing uses it. */
   | { readonly type: 'yield'; readonly service: string }
   | { readonly type: 'report'; readonly id: number }
-  | { readonly type: 'drain' };
+  | { readonly type: 'drain' }
+  /** Answered with `beat`: this thread still turns. */
+  | { readonly type: 'beat' };

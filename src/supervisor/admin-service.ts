@@ -9,17 +9,17 @@ import type {
   StateEvent,
   Status,
 } from '../ipc/admin-api.js';
+import type { Announcer } from './announcer.js';
 import type { LeaseHolder } from './lease-book.js';
 import { parseLimits } from './live-limits.js';
 import type { OutputLog } from './output-log.js';
 import type { ServiceDriver } from './service-driver.js';
-import type { ServiceManager } from './service-manager.js';
 import type { Supervisor } from './supervisor.js';
 
 export interface AdminServiceSettings {
   readonly supervisor: Supervisor;
   /** Is told of reloads. */
-  readonly manager: ServiceManager;
+  readonly announcer: Announcer;
   readonly version: string;
   /** Reads the config anew; throws a `RouseError` of code `config` with every problem. */
   readonly load: () => Config;
@@ -34,7 +34,6 @@ export class AdminService implements AdminApi {
   readonly #startedAtMs = performance.now();
   /** Has the leases of `rouse hold`. */
   readonly #command: LeaseHolder = { name: 'rouse hold' };
-  #reloads = 0;
 
   constructor(private readonly settings: AdminServiceSettings) {}
 
@@ -238,15 +237,8 @@ export class AdminService implements AdminApi {
   }
 
   async reload(): Promise<ReloadReport> {
-    const { load, manager, supervisor } = this.settings;
-    this.#reloads += 1;
-    manager.reloading();
-    try {
-      return await supervisor.reload(load());
-    } finally {
-      this.#reloads -= 1;
-      if (this.#reloads === 0) manager.ready();
-    }
+    const { announcer, load, supervisor } = this.settings;
+    return announcer.reload(async () => supervisor.reload(load()));
   }
 
   async *events(signal: AbortSignal): AsyncIterable<StateEvent> {

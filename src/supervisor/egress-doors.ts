@@ -22,7 +22,7 @@ const NO_DOOR: EgressDoor = { address: null, close() {} };
 export class EgressDoors {
   constructor(
     /** null: services aren't isolated, and have every way out anyway. */
-    private readonly link: EgressLink | null,
+    readonly link: EgressLink | null,
     private readonly log: Logger,
   ) {}
 

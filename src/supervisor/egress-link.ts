@@ -14,7 +14,9 @@ import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
+import type { Watched } from './health-check.js';
 import type { Launchers } from './launchers.js';
+import { Pulse } from './pulse.js';
 import type { ResolverFiles } from './resolver-files.js';
 import type { Vps } from './vps.js';
 
@@ -41,13 +43,14 @@ interface ServiceRules {
 
 interface Life {
   readonly channel: Channel<FromEgress, ToEgress>;
+  readonly pulse: Pulse;
   readonly child: ChildProcessHandle;
   readonly vps: Vps;
   readonly startedAtMs: number;
 }
 
 /** The egress process as the supervisor has it: what it was told, and its successor when it dies. */
-export class EgressLink {
+export class EgressLink implements Watched {
   readonly #rules = new Map<string, ServiceRules>();
   readonly #sockets = new Map<number, { readonly service: string; readonly fd: number }>();
   readonly #backoff = new Backoff(BACKOFF);
@@ -117,18 +120,21 @@ export class EgressLink {
     const { log } = this.settings;
     const channel = new Channel<FromEgress, ToEgress>(fd, {
       parse: (value) => fromEgressSchema.parse(value),
-      onMessage: ({ version }, fds) => {
+      onMessage: (message, fds) => {
         for (const unwanted of fds) closeFd(unwanted);
-        if (fds.length > 0 || version !== EGRESS_PROTOCOL_VERSION) {
-          throw new RouseError('protocol', 'not the greeting of an egress process of this version');
+        const isHello = message.type === 'hello';
+        if (fds.length > 0 || (isHello && message.version !== EGRESS_PROTOCOL_VERSION)) {
+          throw new RouseError('protocol', 'not what an egress process of this version says');
         }
+        pulse.answer();
       },
       onEnd: (failure) => {
         if (failure) log.error(`${failure.message}: the egress process is replaced`);
         child.signal(SIGKILL);
       },
     });
-    const life = { channel, child, vps, startedAtMs: performance.now() };
+    const pulse = new Pulse(() => channel.send({ type: 'beat' }));
+    const life = { channel, pulse, child, vps, startedAtMs: performance.now() };
     this.#life = life;
     void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
     for (const service of this.#rules.keys()) this.#sendRules(service);
@@ -150,6 +156,21 @@ export class EgressLink {
     const delayMs = this.#backoff.next();
     this.settings.log.error(`${why}; an egress process starts in ${delayMs} ms`);
     this.#restart = setTimeout(() => this.#start().catch(() => {}), delayMs);
+  }
+
+  beat(counts: boolean): void {
+    const wasHung = this.isHung;
+    this.#life?.pulse.beat(counts);
+    if (!this.isHung || wasHung) return;
+    this.settings.log.error(
+      { event: 'hung' },
+      'the egress process gives no sign of life: it is killed and replaced',
+    );
+    this.#life?.child.signal(SIGKILL);
+  }
+
+  get isHung(): boolean {
+    return this.#life?.pulse.isHung ?? false;
   }
 
   /** At once, for connections that stand too. */

@@ -13,6 +13,7 @@ import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
 import { GatewayRequests } from './gateway-requests.js';
 import type { LeaseHolder } from './lease-book.js';
 import type { BoundSocket } from './listener-sockets.js';
+import { Pulse } from './pulse.js';
 import type { ServiceDriver } from './service-driver.js';
 import type { TrafficCounters } from './traffic-counters.js';
 
@@ -37,6 +38,7 @@ export interface GatewayLaneSettings {
 /** One thread of a gateway with an engine of its own, as the supervisor has it: its channel, its share, its leases. */
 export class GatewayLane implements LeaseHolder {
   readonly #channel: Channel<ToSupervisor, ToGateway>;
+  readonly pulse = new Pulse(() => this.#channel.send({ type: 'beat' }));
   readonly #reports = new Map<number, () => void>();
   #share: GatewayConfig | null = null;
   #allowed: ReadonlySet<string> = new Set();
@@ -93,6 +95,7 @@ export class GatewayLane implements LeaseHolder {
             `a gateway of protocol version ${message.version} instead of ${PROTOCOL_VERSION}`,
           );
         }
+        this.pulse.answer();
         break;
       case 'ready':
         this.readyGeneration = message.generation;
@@ -122,6 +125,9 @@ export class GatewayLane implements LeaseHolder {
       case 'drained':
         this.hasDrained = true;
         this.settings.onProgress();
+        break;
+      case 'beat':
+        this.pulse.answer();
         break;
     }
   }

@@ -8,6 +8,7 @@ import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
 import { GatewayLane } from './gateway-lane.js';
+import type { Watched } from './health-check.js';
 import type { Launchers } from './launchers.js';
 import type { BoundSocket } from './listener-sockets.js';
 import type { ServiceDriver } from './service-driver.js';
@@ -61,7 +62,7 @@ interface Life {
 }
 
 /** One gateway as the supervisor has it: its process, its lanes, its share of the config, its successor when it dies. */
-export class GatewayLink {
+export class GatewayLink implements Watched {
   readonly #backoff = new Backoff(BACKOFF);
   readonly #listening = new Map<string, readonly BoundSocket[]>();
   #share: GatewayShare | null = null;
@@ -245,6 +246,24 @@ export class GatewayLink {
 
   instanceGone(service: string, instance: number): void {
     for (const lane of this.lanes) lane.instanceGone(service, instance);
+  }
+
+  /** A gateway of which one thread hangs serves only half of what it should: it is killed, and replaced. */
+  beat(counts: boolean): void {
+    const wasHung = this.isHung;
+    for (const lane of this.lanes) lane.pulse.beat(counts);
+    const hung = this.lanes.findIndex(({ pulse }) => pulse.isHung);
+    if (hung < 0 || wasHung) return;
+    const engine = this.settings.lanes[hung]?.engine;
+    this.settings.log.error(
+      { gateway: this.name, event: 'hung' },
+      `a thread of the gateway (${engine} engine) gives no sign of life: the gateway is killed and replaced`,
+    );
+    this.#life?.child.signal(SIGKILL);
+  }
+
+  get isHung(): boolean {
+    return this.lanes.some(({ pulse }) => pulse.isHung);
   }
 
   /** Asks it to let go of a service that it keeps for a moment after the last use. Resolves when it has (or doesn't answer). */

@@ -55,7 +55,7 @@ export class Supervisor {
   /** The one socket on which the first gateway serves metrics. */
   readonly #metrics: ListenerSockets;
   readonly #startQueue: StartQueue;
-  readonly #egress: EgressDoors;
+  readonly egress: EgressDoors;
   readonly #store: VpsStore;
   readonly #certificates: CertificateWatch;
   #config: Config;
@@ -80,7 +80,7 @@ export class Supervisor {
       },
       log,
     );
-    this.#egress = createEgress({
+    this.egress = createEgress({
       ...{ runtimeDir, machine, identities, log },
       program: settings.egressProgram,
       environment: settings.gatewayEnvironment,
@@ -92,7 +92,7 @@ export class Supervisor {
       stateDirectoryOf: (service) => makeStateDirectory(service, stateDir, identities),
       limit: (service, cgroup) => machine.limit(service, cgroup),
       reach,
-      egress: this.#egress,
+      egress: this.egress,
       log,
     });
     this.services = new ServiceSet({
@@ -152,7 +152,7 @@ export class Supervisor {
     this.services.open(config);
     await this.#bindListeners(config);
     if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
-    await this.#egress.configure(config);
+    await this.egress.configure(config);
     await this.gateways.start(config, this.#generation);
     this.#certificates.watch(config);
     for (const service of config.services) this.#store.prepare(service);
@@ -192,14 +192,14 @@ export class Supervisor {
     this.#generation += 1;
     this.#startQueue.resize(config.startParallel);
     // What fails is said in the log, and tried again.
-    await this.#egress.configure(config).catch(() => {});
+    await this.egress.configure(config).catch(() => {});
     this.services.change(config);
     const closeSockets = () => this.#listeners.retain(config.listeners);
     this.gateways.change(old, config, this.#generation, closeSockets);
     try {
       await this.gateways.untilReady(this.#generation);
     } finally {
-      for (const name of await this.services.retain()) this.#egress.forget(name);
+      for (const name of await this.services.retain()) this.egress.forget(name);
       this.#certificates.watch(config);
     }
     return this.#report(changes);
@@ -240,7 +240,7 @@ export class Supervisor {
     this.#metrics.close();
     await this.services.stop(hurry);
     await this.#store.close();
-    await this.#egress.close();
+    await this.egress.close();
     await this.services.finish();
     await this.machine.close();
   }

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { closeFd } from '../../src/sys/descriptors.js';
 import { bindDatagram, listenOn, localAddress } from '../../src/sys/sockets.js';
-import { startFixture } from '../support/fixture.js';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
@@ -114,31 +113,3 @@ describe.skipIf(whyNoIsolation !== null)(titled('sockets that systemd passes'), 
     );
   });
 });
-
-test.skipIf(whyNoIsolation !== null)(
-  titled('READY=1 is said when every listener takes connections, STOPPING=1 at the end'),
-  async () => {
-    using directory = makeTemporaryDirectory();
-    const path = join(directory.path, 'notify.sock');
-    await using systemd = startFixture('prints-datagrams.pl', [path]);
-    await systemd.waitForOutput(/bound/);
-    const config = {
-      listeners: { web: { address: '127.0.0.1:0', protocol: 'http' } },
-      services: {
-        web: helloService('web'),
-        // Not ready when it says so to a socket that isn't its own.
-        asleep: serviceOf(['notify-server.pl', 3000], {
-          routes: [{ listener: 'web', host: 'notify' }],
-        }),
-      },
-    };
-    await using rouse = await ServedRouse.start(config, { environment: { NOTIFY_SOCKET: path } });
-    await systemd.waitForOutput(/^got READY=1$/m);
-    expect((await get(await rouse.port('web'), '/')).status).toBe(200);
-    await rouse.admin.wake('asleep', { wait: true });
-    rouse.process.signal('SIGTERM');
-    expect((await rouse.process.ended).code).toBe(0);
-    await systemd.waitForOutput(/^got STOPPING=1$/m);
-    expect(systemd.output).toBe('bound\ngot READY=1\ngot STOPPING=1\n');
-  },
-);
