@@ -1,5 +1,5 @@
 import type { Logger } from '../base/log.js';
-import type { GatewayConfig, GatewayService } from '../ipc/gateway-config.js';
+import type { GatewayConfig, ServiceTerms } from '../ipc/gateway-config.js';
 import type { DialPlan, ListenerCounters, ServiceCounters } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
@@ -30,11 +30,16 @@ interface Door {
 /** Decides for the engines of one thread: access, limits, routes, leases, dialling; and counts. */
 export class GatewayHost implements EngineHost {
   readonly router: { current: RouteTable };
+  /** Of every service that this gateway's listeners lead to. */
+  #terms: ReadonlyMap<string, ServiceTerms> = new Map();
   /** Set once the engine exists: it is asked to let go of pooled connections. */
   engine: Engine | null = null;
   #isDraining = false;
   #logsAccess = false;
+  /** Of services that somebody asked for: of ten thousand most are asleep. */
   readonly #desks = new Map<string, Desk>();
+  /** Those whose counters may have changed since they were taken. */
+  readonly #counting = new Set<Desk>();
   readonly #doors = new Map<string, Door>();
   readonly #awake = new Set<Desk>();
 
@@ -44,42 +49,50 @@ export class GatewayHost implements EngineHost {
     private readonly log: Logger,
   ) {
     this.router = { current: buildRouteTable(config) };
-    this.update(config);
+    this.#takeTerms(config);
   }
 
   /** Puts a new config into effect in one step. */
   update(config: GatewayConfig): void {
     this.router.current = buildRouteTable(config);
+    this.#takeTerms(config);
+  }
+
+  #takeTerms(config: GatewayConfig): void {
+    this.#terms = new Map(config.services.map(({ name, terms }) => [name, terms]));
     this.#logsAccess = config.log.access;
-    const nowMs = performance.now();
-    for (const service of config.services) this.#updateDesk(service, nowMs);
     for (const { name, access } of config.listeners) {
       const door = this.#doors.get(name) ?? { isAllowed: () => true, accepted: 0, refused: 0 };
       door.isAllowed = buildAccessList(access);
       this.#doors.set(name, door);
     }
-    const kept = new Set(config.services.map(({ name }) => name));
-    for (const [name, { lease, gate }] of this.#desks) {
-      if (kept.has(name)) continue;
-      lease.refused(gate.refuse('no-route'));
-      lease.yieldNow();
-      if (gate.open === 0) this.#desks.delete(name);
+    const nowMs = performance.now();
+    for (const [name, desk] of this.#desks) {
+      const terms = this.#terms.get(name);
+      if (terms) {
+        desk.gate.update(terms, nowMs);
+        desk.lease.update(terms.idle);
+      } else this.#dismiss(name, desk);
     }
   }
 
-  #updateDesk(service: GatewayService, nowMs: number): void {
-    const known = this.#desks.get(service.name);
-    if (known) {
-      known.gate.update(service, nowMs);
-      known.lease.update(service.idle);
-      return;
-    }
-    const lease = new ServiceLease(service.idle, {
-      onWanted: () => this.#askFor(service.name),
-      onReleased: (instance, idleMs) => this.#giveBack(service.name, instance, idleMs),
+  #dismiss(name: string, desk: Desk): void {
+    const { lease, gate } = desk;
+    lease.refused(gate.refuse('no-route'));
+    lease.yieldNow();
+    if (gate.open > 0) return;
+    this.#desks.delete(name);
+    this.#counting.delete(desk);
+  }
+
+  #openDesk(name: string, terms: ServiceTerms): Desk {
+    const lease = new ServiceLease(terms.idle, {
+      onWanted: () => this.#askFor(name),
+      onReleased: (instance, idleMs) => this.#giveBack(name, instance, idleMs),
     });
-    const gate = new ServiceGate(service, nowMs);
-    this.#desks.set(service.name, {
+    const gate = new ServiceGate(terms, performance.now());
+    const desk: Desk = {
+      name,
       gate,
       lease,
       sockets: null,
@@ -88,7 +101,9 @@ export class GatewayHost implements EngineHost {
       requestsInFlight: 0,
       requestsTotal: 0,
       reportedChanges: 0,
-    });
+    };
+    this.#desks.set(name, desk);
+    return desk;
   }
 
   #askFor(service: string): void {
@@ -215,13 +230,16 @@ export class GatewayHost implements EngineHost {
   }
 
   #deskOf(demand: Demand): Desk {
-    const desk = this.#desks.get(demand.service);
+    const terms = this.#terms.get(demand.service);
+    const desk =
+      this.#desks.get(demand.service) ?? (terms && this.#openDesk(demand.service, terms));
     if (!desk) throw new Refusal('no-route');
+    this.#counting.add(desk);
     return desk;
   }
 
   async #hold(desk: Desk, demand: Demand, signal?: AbortSignal): Promise<{ instance: number }> {
-    const { limits } = desk.gate.service;
+    const { limits } = desk.gate.terms;
     if (desk.lease.waiting >= limits.held) throw desk.gate.refuse('held-limit', 1000);
     desk.latest = demand;
     const age = new AbortController();
@@ -249,7 +267,7 @@ export class GatewayHost implements EngineHost {
     const sourceIp = ipOf(demand.source);
     desk.gate.enter(sourceIp, performance.now());
     try {
-      if (desk.handingOver >= desk.gate.service.limits.held)
+      if (desk.handingOver >= desk.gate.terms.limits.held)
         throw desk.gate.refuse('held-limit', 1000);
       desk.handingOver += 1;
       await this.link.handOver(demand, fd).finally(() => {
@@ -282,9 +300,12 @@ export class GatewayHost implements EngineHost {
   /** Of the services that something happened to since the last call. */
   takeServiceCounters(): ServiceCounters[] {
     const rows: ServiceCounters[] = [];
-    for (const [name, desk] of this.#desks) {
-      const { gate, lease, handingOver, requestsInFlight, requestsTotal } = desk;
-      if (gate.open === 0 && gate.changes === desk.reportedChanges) continue;
+    for (const desk of this.#counting) {
+      const { name, gate, lease, handingOver, requestsInFlight, requestsTotal } = desk;
+      if (gate.open === 0 && gate.changes === desk.reportedChanges) {
+        this.#counting.delete(desk);
+        continue;
+      }
       desk.reportedChanges = gate.changes;
       const held = lease.waiting + handingOver;
       rows.push({

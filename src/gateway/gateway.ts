@@ -1,14 +1,19 @@
 import { RouseError } from '../base/errors.js';
+import { collectGarbage, growYoungGeneration } from '../base/heap.js';
 import type { Logger } from '../base/log.js';
 import { Channel } from '../ipc/channel.js';
-import type { GatewayConfig, GatewayListener } from '../ipc/gateway-config.js';
 import {
-  type ListenerCounters,
-  PROTOCOL_VERSION,
-  type ServiceCounters,
-  type ToGateway,
-  type ToSupervisor,
+  decodeGatewayConfig,
+  type GatewayConfig,
+  type GatewayListener,
+} from '../ipc/gateway-config.js';
+import type {
+  ListenerCounters,
+  ServiceCounters,
+  ToGateway,
+  ToSupervisor,
 } from '../ipc/messages.js';
+import { PROTOCOL_VERSION } from '../ipc/protocol-version.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd, readMemfd } from '../sys/descriptors.js';
 import type { WatchFd } from '../sys/poller.js';
@@ -20,6 +25,8 @@ import { SupervisorLink } from './supervisor-link.js';
 const CONFIG_LIMIT_BYTES = 512 * 1024 * 1024;
 const METRICS_LIMIT_BYTES = 64 * 1024 * 1024;
 const REPORT_EVERY_MS = 1000;
+/** From here on what a configuration took to read is worth collecting at once. */
+const MANY_SERVICES = 500;
 /** With the longest names and every refusal a row has 1 KiB, and a packet holds 64. */
 const REPORT_ROWS = 32;
 
@@ -39,7 +46,8 @@ export class Gateway {
   readonly #reported = new Map<string, string>();
   readonly #arriving = new Map<string, ListeningSocket[]>();
   readonly #listening = new Set<string>();
-  #config: GatewayConfig | null = null;
+  /** Without its services: the host has what it needs of these. */
+  #config: Omit<GatewayConfig, 'services'> | null = null;
   #host: GatewayHost | null = null;
   #engine: Engine | null = null;
   #readyGeneration = -1;
@@ -116,14 +124,18 @@ export class Gateway {
   }
 
   #configure(fd: number): void {
-    const config = JSON.parse(readMemfd(fd, CONFIG_LIMIT_BYTES)) as GatewayConfig;
-    this.#config = config;
+    growYoungGeneration(false);
+    const config = decodeGatewayConfig(readMemfd(fd, CONFIG_LIMIT_BYTES));
+    const { services, ...others } = config;
+    this.#config = others;
     this.settings.log.level = config.log.level;
     if (this.#host) this.#host.update(config);
     else this.#host = new GatewayHost(config, this.#link, this.settings.log);
     this.#engine ??= this.settings.createEngine(this.#host);
     this.#host.engine = this.#engine;
     this.#engine.update(config);
+    growYoungGeneration(true);
+    if (services.length >= MANY_SERVICES) collectGarbage();
     this.#announceReady();
   }
 

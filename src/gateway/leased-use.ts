@@ -7,6 +7,8 @@ import type { UpstreamSockets } from './upstream-sockets.js';
 
 /** What a gateway keeps for one service. */
 export interface Desk {
+  /** The service's. */
+  readonly name: string;
   readonly gate: ServiceGate;
   readonly lease: ServiceLease;
   /** Of the incarnation that the lease is for. */

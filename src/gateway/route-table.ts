@@ -18,15 +18,16 @@ interface Place {
  */
 export function buildRouteTable(config: GatewayConfig): RouteTable {
   const listeners = new Map(config.listeners.map((listener) => [listener.name, listener]));
-  const services = new Map(config.services.map((service) => [service.name, service]));
+  const fixed = findFixed(config);
   const byHost = new NameTable();
   const bySni = new NameTable();
   const unnamed = new PlaceTable();
+  const matches = createMatcher();
   for (const service of config.services) {
     for (const route of service.routes) {
       // A route with both has no listener: host is for http and https only, sni for tls only.
       if (route.host !== null && route.sni !== null) continue;
-      const match = toMatch(service, route.upstream);
+      const match = matches(service, route.upstream);
       if (route.host !== null) byHost.add(route.host, route, match);
       else if (route.sni !== null) bySni.add(route.sni, route, match);
       else unnamed.add(route, match);
@@ -35,10 +36,7 @@ export function buildRouteTable(config: GatewayConfig): RouteTable {
   return {
     match(listenerName, destination, host, sni) {
       const fixedService = listeners.get(listenerName)?.fixedService ?? null;
-      if (fixedService !== null) {
-        const service = services.get(fixedService);
-        return service === undefined ? null : toMatch(service, 0);
-      }
+      if (fixedService !== null) return fixed.get(fixedService) ?? null;
       const place: Place = {
         listener: listenerName,
         ip: destination === null ? null : parseIp(stripZone(destination.ip)),
@@ -50,46 +48,82 @@ export function buildRouteTable(config: GatewayConfig): RouteTable {
   };
 }
 
+/** Where listeners with a fixed service lead, by service. */
+function findFixed({ listeners, services }: GatewayConfig): Map<string, RouteMatch | null> {
+  const wanted = new Set(listeners.map(({ fixedService }) => fixedService));
+  const reached = services.filter(({ name }) => wanted.has(name));
+  return new Map(reached.map((service) => [service.name, toMatch(service, 0)]));
+}
+
+/** As `toMatch`; routes of one service that lead to the same upstream share their match. */
+function createMatcher(): typeof toMatch {
+  let last: GatewayService | null = null;
+  let known: (RouteMatch | null)[] = [];
+  return (service, index) => {
+    if (service !== last) known = [];
+    last = service;
+    known[index] ??= toMatch(service, index);
+    return known[index];
+  };
+}
+
 function toMatch(service: GatewayService, index: number): RouteMatch | null {
-  const upstream = service.upstreams[index];
+  const upstream = service.terms.upstreams[index];
   if (upstream === undefined) return null;
   const { key, kind } = upstream;
   return {
     service: service.name,
     upstream: key,
     upstreamKind: kind,
-    quietMs: service.idle.quietMs,
+    quietMs: service.terms.idle.quietMs,
   };
 }
 
+/** Most names have one route and nothing else: then it stands here itself. */
+type NamedRoutes = Map<string, RouteMatch | PlaceTable>;
+
 /** Routes by name: exact ones, and `*.` before what they end in. */
 class NameTable {
-  readonly #exact = new Map<string, PlaceTable>();
-  readonly #wildcard = new Map<string, PlaceTable>();
+  readonly #exact: NamedRoutes = new Map();
+  readonly #wildcard: NamedRoutes = new Map();
 
   add(name: string, route: GatewayRoute, match: RouteMatch | null): void {
+    if (match === null) return;
     const isWildcard = name.startsWith('*.');
-    const places = isWildcard ? this.#wildcard : this.#exact;
+    const named = isWildcard ? this.#wildcard : this.#exact;
     const key = isWildcard ? name.slice(2) : name;
-    const table = places.get(key) ?? new PlaceTable();
-    places.set(key, table);
+    const known = named.get(key);
+    if (known === undefined && route.destination === null && route.listener === null) {
+      named.set(key, match);
+      return;
+    }
+    const table = known instanceof PlaceTable ? known : new PlaceTable(known ?? null);
+    named.set(key, table);
     table.add(route, match);
   }
 
   find(name: string | null, place: Place): RouteMatch | null {
     if (name === null) return null;
-    const exact = this.#exact.get(name)?.find(place);
+    const exact = findIn(this.#exact, name, place);
     if (exact) return exact;
     const dot = name.indexOf('.');
-    if (dot < 1) return null;
-    return this.#wildcard.get(name.slice(dot + 1))?.find(place) ?? null;
+    return dot < 1 ? null : findIn(this.#wildcard, name.slice(dot + 1), place);
   }
+}
+
+function findIn(named: NamedRoutes, name: string, place: Place): RouteMatch | null {
+  const found = named.get(name);
+  return found instanceof PlaceTable ? found.find(place) : (found ?? null);
 }
 
 /** Routes of one name by destination, and those without one. */
 class PlaceTable {
-  readonly #anywhere = new ListenerTable();
+  readonly #anywhere: ListenerTable;
   #byCidr: CidrMap<PortTable> | null = null;
+
+  constructor(anywhere: RouteMatch | null = null) {
+    this.#anywhere = new ListenerTable(anywhere);
+  }
 
   add({ destination, listener }: GatewayRoute, match: RouteMatch | null): void {
     if (destination === null) {
@@ -136,8 +170,12 @@ class PortTable {
 
 /** The last step. Ties are errors of the configuration; here the first one counts. */
 class ListenerTable {
-  #any: RouteMatch | null = null;
   #byListener: Map<string, RouteMatch> | null = null;
+  #any: RouteMatch | null;
+
+  constructor(any: RouteMatch | null = null) {
+    this.#any = any;
+  }
 
   add(listener: string | null, match: RouteMatch | null): void {
     if (match === null) return;

@@ -1,4 +1,4 @@
-import type { GatewayService } from '../ipc/gateway-config.js';
+import type { ServiceTerms } from '../ipc/gateway-config.js';
 import { Refusal, type RefusalCode } from '../ipc/refusals.js';
 import { buildAccessList } from './access-list.js';
 import { RateLimit } from './rate-limit.js';
@@ -6,7 +6,7 @@ import { SourceLimits } from './source-limits.js';
 
 /** Who may use a service, how many at once and how often: the limits of one service in this gateway. */
 export class ServiceGate {
-  #service: GatewayService;
+  #terms: ServiceTerms;
   #isAllowed: (ip: string) => boolean;
   #rate: RateLimit | null;
   readonly #sources = new SourceLimits();
@@ -14,14 +14,14 @@ export class ServiceGate {
   #changes = 0;
   readonly refusals: Partial<Record<RefusalCode, number>> = {};
 
-  constructor(service: GatewayService, nowMs: number) {
-    this.#service = service;
-    this.#isAllowed = buildAccessList(service.access);
-    this.#rate = service.limits.rate && new RateLimit(service.limits.rate, nowMs);
+  constructor(terms: ServiceTerms, nowMs: number) {
+    this.#terms = terms;
+    this.#isAllowed = buildAccessList(terms.access);
+    this.#rate = terms.limits.rate && new RateLimit(terms.limits.rate, nowMs);
   }
 
-  get service(): GatewayService {
-    return this.#service;
+  get terms(): ServiceTerms {
+    return this.#terms;
   }
 
   /** Admitted, and not left yet. */
@@ -35,17 +35,17 @@ export class ServiceGate {
   }
 
   /** New settings; what was counted stays. */
-  update(service: GatewayService, nowMs: number): void {
-    const { rate } = service.limits;
-    const isSameRate = JSON.stringify(rate) === JSON.stringify(this.#service.limits.rate);
-    this.#service = service;
-    this.#isAllowed = buildAccessList(service.access);
+  update(terms: ServiceTerms, nowMs: number): void {
+    const { rate } = terms.limits;
+    const isSameRate = JSON.stringify(rate) === JSON.stringify(this.#terms.limits.rate);
+    this.#terms = terms;
+    this.#isAllowed = buildAccessList(terms.access);
     if (!isSameRate) this.#rate = rate && new RateLimit(rate, nowMs);
   }
 
   /** Lets somebody in, or throws a `Refusal`. Each success wants one `leave`. */
   enter(sourceIp: string, nowMs: number): void {
-    const { limits } = this.#service;
+    const { limits } = this.#terms;
     if (!this.#isAllowed(sourceIp)) throw this.refuse('access-denied');
     if (this.#open >= limits.connections) throw this.refuse('connection-limit', 1000);
     if (this.#rate && !this.#rate.take(nowMs))
@@ -60,7 +60,7 @@ export class ServiceGate {
   leave(sourceIp: string): void {
     this.#open -= 1;
     this.#changes += 1;
-    if (this.#service.limits.perSource !== null) this.#sources.close(sourceIp);
+    if (this.#terms.limits.perSource !== null) this.#sources.close(sourceIp);
   }
 
   /** Counts a refusal and returns it. */

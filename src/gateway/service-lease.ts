@@ -1,4 +1,4 @@
-import type { GatewayService } from '../ipc/gateway-config.js';
+import type { ServiceTerms } from '../ipc/gateway-config.js';
 import type { Refusal } from '../ipc/refusals.js';
 
 /** A lease is kept for a moment after the last use, so that busy services cost no messages. */
@@ -34,7 +34,7 @@ export class ServiceLease {
   #linger: NodeJS.Timeout | null = null;
 
   constructor(
-    private idle: GatewayService['idle'],
+    private idle: ServiceTerms['idle'],
     private readonly events: LeaseEvents,
   ) {}
 
@@ -50,7 +50,7 @@ export class ServiceLease {
     return this.#grant;
   }
 
-  update(idle: GatewayService['idle']): void {
+  update(idle: ServiceTerms['idle']): void {
     this.idle = idle;
   }
 

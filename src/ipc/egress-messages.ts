@@ -4,8 +4,6 @@ import { z } from 'zod';
  * What supervisor and egress process say to each other. The process gets what it needs and asks for
  * nothing: what it says is parsed strictly, anything but these means that it is compromised.
  */
-export const EGRESS_PROTOCOL_VERSION = 1;
-
 export const fromEgressSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('hello'), version: z.number().int() }),
   /** The answer to `beat`. */

@@ -5,8 +5,6 @@ import { REFUSALS, type RefusalCode } from './refusals.js';
  * The control channel's language. A gateway asks, the supervisor checks and answers. What comes from
  * a gateway is parsed strictly: a gateway of this version that says anything else is compromised.
  */
-export const PROTOCOL_VERSION = 1;
-
 const id = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const name = z.string().min(1).max(64);

@@ -3,12 +3,8 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { EgressRule } from '../config/model.js';
 import { Channel } from '../ipc/channel.js';
-import {
-  EGRESS_PROTOCOL_VERSION,
-  type FromEgress,
-  fromEgressSchema,
-  type ToEgress,
-} from '../ipc/egress-messages.js';
+import { type FromEgress, fromEgressSchema, type ToEgress } from '../ipc/egress-messages.js';
+import { EGRESS_PROTOCOL_VERSION } from '../ipc/protocol-version.js';
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';

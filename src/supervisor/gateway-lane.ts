@@ -1,16 +1,12 @@
 import { RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { Channel } from '../ipc/channel.js';
-import type { GatewayConfig } from '../ipc/gateway-config.js';
-import {
-  PROTOCOL_VERSION,
-  type ToGateway,
-  type ToSupervisor,
-  toSupervisorSchema,
-} from '../ipc/messages.js';
+import { type ToGateway, type ToSupervisor, toSupervisorSchema } from '../ipc/messages.js';
+import { PROTOCOL_VERSION } from '../ipc/protocol-version.js';
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import { PACKET_LIMIT_FDS } from '../sys/fd-passing.js';
 import { GatewayRequests } from './gateway-requests.js';
+import type { LaneShare } from './lane-share.js';
 import type { LeaseHolder } from './lease-book.js';
 import type { BoundSocket } from './listener-sockets.js';
 import { Pulse } from './pulse.js';
@@ -40,10 +36,9 @@ export class GatewayLane implements LeaseHolder {
   readonly #channel: Channel<ToSupervisor, ToGateway>;
   readonly pulse = new Pulse(() => this.#channel.send({ type: 'beat' }));
   readonly #reports = new Map<number, () => void>();
-  #share: GatewayConfig | null = null;
-  #allowed: ReadonlySet<string> = new Set();
-  /** What it was ever allowed: it may have connections of these yet. */
-  readonly #known = new Set<string>();
+  #share: LaneShare | null = null;
+  /** What a reload took away: it may have connections of these yet. */
+  readonly #former = new Set<string>();
   #rendering: Promise<string> | null = null;
   #lastReportId = 0;
   /** The last generation of the config that it takes connections for. */
@@ -63,8 +58,8 @@ export class GatewayLane implements LeaseHolder {
     });
     const requests = new GatewayRequests({
       holder: this,
-      driverFor: (service) => (this.#allowed.has(service) ? driverFor(service) : null),
-      anyDriver: (service) => (this.#known.has(service) ? driverFor(service) : null),
+      driverFor: (service) => (this.#allows(service) ? driverFor(service) : null),
+      anyDriver: (service) => (this.#knows(service) ? driverFor(service) : null),
       send: (message, fds = []) => this.#channel.send(message, fds, { closeAfter: true }),
       log: log.child({ gateway: name }),
     });
@@ -76,6 +71,14 @@ export class GatewayLane implements LeaseHolder {
 
   get epoch(): string {
     return this.settings.epoch;
+  }
+
+  #allows(service: string): boolean {
+    return this.#share?.services.has(service) ?? false;
+  }
+
+  #knows(service: string): boolean {
+    return this.#allows(service) || this.#former.has(service);
   }
 
   #onMessage(requests: GatewayRequests, message: ToSupervisor, fds: number[]): void {
@@ -156,20 +159,18 @@ export class GatewayLane implements LeaseHolder {
   }
 
   #onReport(message: Extract<ToSupervisor, { type: 'report' }>): void {
-    const listeners = message.listeners.filter(({ name }) =>
-      this.#share?.listeners.some((own) => own.name === name),
-    );
-    const services = message.services.filter(({ name }) => this.#allowed.has(name));
+    const listeners = message.listeners.filter(({ name }) => this.#share?.listeners.has(name));
+    const services = message.services.filter(({ name }) => this.#allows(name));
     this.settings.counters.report(this.epoch, services, listeners);
     if (message.id !== null && !message.more) this.#reports.get(message.id)?.();
   }
 
   /** Its share of the config, from now on. Listeners that it doesn't have any more are to be taken away first. */
-  configure(share: GatewayConfig): void {
+  configure(share: LaneShare): void {
+    for (const name of this.#share?.services ?? [])
+      if (!share.services.has(name)) this.#former.add(name);
     this.#share = share;
-    this.#allowed = new Set(share.services.map(({ name }) => name));
-    for (const name of this.#allowed) this.#known.add(name);
-    const fd = createMemfd('rouse-config', JSON.stringify(share));
+    const fd = createMemfd('rouse-config', share.encoded);
     this.#channel.send({ type: 'configure', generation: share.generation }, [fd], {
       closeAfter: true,
     });
@@ -193,12 +194,12 @@ export class GatewayLane implements LeaseHolder {
   }
 
   instanceGone(service: string, instance: number): void {
-    if (this.#known.has(service)) this.#channel.send({ type: 'gone', service, instance });
+    if (this.#knows(service)) this.#channel.send({ type: 'gone', service, instance });
   }
 
   /** See `GatewayLink.yieldLease`. */
   async yieldLease(service: string): Promise<void> {
-    if (this.#known.has(service)) this.#channel.send({ type: 'yield', service });
+    if (this.#knows(service)) this.#channel.send({ type: 'yield', service });
     await this.refreshCounters();
   }
 

@@ -1,7 +1,6 @@
 import { Backoff } from '../base/backoff.js';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import type { GatewayConfig } from '../ipc/gateway-config.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import type { ChildProcessHandle } from '../sys/processes.js';
@@ -9,6 +8,7 @@ import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
 import { GatewayLane } from './gateway-lane.js';
 import type { Watched } from './health-check.js';
+import type { LaneShare } from './lane-share.js';
 import type { Launchers } from './launchers.js';
 import type { BoundSocket } from './listener-sockets.js';
 import type { ServiceDriver } from './service-driver.js';
@@ -31,7 +31,7 @@ export interface LanePlan {
 export interface GatewayShare {
   readonly generation: number;
   /** As many as there are lanes. */
-  readonly lanes: readonly GatewayConfig[];
+  readonly lanes: readonly LaneShare[];
 }
 
 export interface GatewayLinkSettings {
@@ -221,7 +221,7 @@ export class GatewayLink implements Watched {
 
   #sendShare(share: GatewayShare): void {
     for (const [index, lane] of this.lanes.entries())
-      lane.configure(share.lanes[index] as GatewayConfig);
+      lane.configure(share.lanes[index] as LaneShare);
   }
 
   listen(name: string, sockets: readonly BoundSocket[]): void {
@@ -234,9 +234,7 @@ export class GatewayLink implements Watched {
   }
 
   #lanesOf(listener: string): GatewayLane[] {
-    return this.lanes.filter((_, index) =>
-      this.#share?.lanes[index]?.listeners.some(({ name }) => name === listener),
-    );
+    return this.lanes.filter((_, index) => this.#share?.lanes[index]?.listeners.has(listener));
   }
 
   unlisten(name: string): void {

@@ -1,3 +1,4 @@
+import { SMALL_YOUNG_GENERATION } from '../base/heap.js';
 import type { GatewaySettings } from '../config/model.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
 import { lanesOf } from './gateway-share.js';
@@ -20,7 +21,7 @@ export function gatewayProgram(
   };
   return {
     executable: process.execPath,
-    arguments: [process.execPath, settings.gatewayProgram],
+    arguments: [process.execPath, SMALL_YOUNG_GENERATION, settings.gatewayProgram],
     environment: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
   };
 }

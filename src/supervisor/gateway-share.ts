@@ -9,8 +9,14 @@ import type {
   Service,
 } from '../config/model.js';
 import { formatUpstream } from '../config/upstream.js';
-import type { GatewayConfig, GatewayListener, GatewayService } from '../ipc/gateway-config.js';
+import type {
+  GatewayConfig,
+  GatewayListener,
+  GatewayService,
+  ServiceTerms,
+} from '../ipc/gateway-config.js';
 import type { GatewayShare, LanePlan } from './gateway-link.js';
+import { LaneShare } from './lane-share.js';
 import { reachListenerName } from './reach.js';
 
 const NO_ACCESS_RULES = { allow: null, deny: [] };
@@ -40,7 +46,7 @@ export function shareFor(
   const lanes = lanesOf(gateway).map(({ engine }) => {
     const isTaken = (protocol: Protocol) =>
       (gateway.engine === 'native' && NATIVE_PROTOCOLS.has(protocol)) === (engine === 'native');
-    return shareOfLane(config, gateway, generation, isTaken);
+    return new LaneShare(shareOfLane(config, gateway, generation, isTaken));
   });
   return { generation, lanes };
 }
@@ -58,6 +64,7 @@ function shareOfLane(
   const hasReach = config.gateways[0] === gateway && isTaken('tcp');
   const reached = hasReach ? config.services.flatMap(reachListenersOf) : [];
   const targets = new Set(reached.map(({ fixedService }) => fixedService));
+  const termsOf = createTerms();
   const services = config.services
     .map((service) => ({
       service,
@@ -66,7 +73,7 @@ function shareOfLane(
       ),
     }))
     .filter(({ service, routes }) => routes.length > 0 || targets.has(service.name))
-    .map(({ service, routes }) => shareOfService(service, routes));
+    .map(({ service, routes }) => shareOfService(service, routes, termsOf));
   return {
     generation,
     gateway: gateway.name,
@@ -125,7 +132,31 @@ function reachListenersOf(service: Service): GatewayListener[] {
   }));
 }
 
-function shareOfService(service: Service, routes: readonly Route[]): GatewayService {
+/** What the terms of a service are; equal ones are one object. */
+function createTerms(): (service: Service) => ServiceTerms {
+  const known = new Map<string, ServiceTerms>();
+  return ({ upstreams, access, limits, idle }) => {
+    const terms: ServiceTerms = {
+      upstreams: upstreams.map((upstream) => ({
+        key: formatUpstream(upstream),
+        kind: upstream.kind,
+      })),
+      access,
+      limits,
+      idle,
+    };
+    const text = JSON.stringify(terms);
+    const same = known.get(text);
+    if (!same) known.set(text, terms);
+    return same ?? terms;
+  };
+}
+
+function shareOfService(
+  service: Service,
+  routes: readonly Route[],
+  termsOf: (service: Service) => ServiceTerms,
+): GatewayService {
   return {
     name: service.name,
     routes: routes.map(({ listener, host, sni, destination, upstream }) => ({
@@ -135,12 +166,6 @@ function shareOfService(service: Service, routes: readonly Route[]): GatewayServ
       destination,
       upstream,
     })),
-    upstreams: service.upstreams.map((upstream) => ({
-      key: formatUpstream(upstream),
-      kind: upstream.kind,
-    })),
-    access: service.access,
-    limits: service.limits,
-    idle: service.idle,
+    terms: termsOf(service),
   };
 }

@@ -61,9 +61,9 @@ export function createPipe(): { readFd: number; writeFd: number } {
 }
 
 /** A memory file with this content: how what is larger than a packet travels over the control channel. */
-export function createMemfd(name: string, content: string): number {
+export function createMemfd(name: string, content: string | Buffer): number {
   const fd = checked(memfdCreate(name, MFD_CLOEXEC), 'memfd_create');
-  const bytes = Buffer.from(content);
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   let written = 0;
   while (written < bytes.length)
     written += writeSync(fd, bytes, written, bytes.length - written, written);

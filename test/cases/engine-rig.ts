@@ -267,20 +267,22 @@ function configOf({ listeners, services }: RigSpec): GatewayConfig {
         upstream: 0,
         ...route,
       })),
-      upstreams: [
-        {
-          key: 'main',
-          kind: service.kind ?? (typeof service.target === 'string' ? 'unix' : 'tcp'),
+      terms: {
+        upstreams: [
+          {
+            key: 'main',
+            kind: service.kind ?? (typeof service.target === 'string' ? 'unix' : 'tcp'),
+          },
+        ],
+        access: ANYONE,
+        limits: { connections: 10_000, held: 4096, heldAgeMs: 30_000, perSource: null, rate: null },
+        idle: {
+          freezeMs: null,
+          stopMs: 300_000,
+          quietMs: service.quietMs ?? 3_600_000,
+          reclaim: false,
+          hold: false,
         },
-      ],
-      access: ANYONE,
-      limits: { connections: 10_000, held: 4096, heldAgeMs: 30_000, perSource: null, rate: null },
-      idle: {
-        freezeMs: null,
-        stopMs: 300_000,
-        quietMs: service.quietMs ?? 3_600_000,
-        reclaim: false,
-        hold: false,
       },
     })),
     log: { level: 'info', access: true },

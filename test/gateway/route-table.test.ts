@@ -24,13 +24,15 @@ function service(name: string, ...routes: Partial<GatewayRoute>[]): GatewayServi
   return {
     name,
     routes: routes.map(route),
-    upstreams: [
-      { key: 'tcp:127.0.0.1:80', kind: 'tcp' },
-      { key: 'unix:/s', kind: 'unix' },
-    ],
-    access: OPEN,
-    limits: { connections: 1, held: 1, heldAgeMs: 1, perSource: null, rate: null },
-    idle: { freezeMs: null, stopMs: null, quietMs: 5, reclaim: false, hold: false },
+    terms: {
+      upstreams: [
+        { key: 'tcp:127.0.0.1:80', kind: 'tcp' },
+        { key: 'unix:/s', kind: 'unix' },
+      ],
+      access: OPEN,
+      limits: { connections: 1, held: 1, heldAgeMs: 1, perSource: null, rate: null },
+      idle: { freezeMs: null, stopMs: null, quietMs: 5, reclaim: false, hold: false },
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { PROTOCOL_VERSION, type ToSupervisor, toSupervisorSchema } from '../../src/ipc/messages.js';
+import { type ToSupervisor, toSupervisorSchema } from '../../src/ipc/messages.js';
+import { PROTOCOL_VERSION } from '../../src/ipc/protocol-version.js';
 
 const ENDS = { source: '192.0.2.1:50000', destination: '192.0.2.2:80' };
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RouseError } from '../../src/base/errors.js';
 import type { GatewayConfig } from '../../src/ipc/gateway-config.js';
 import { GatewayLane } from '../../src/supervisor/gateway-lane.js';
+import { LaneShare } from '../../src/supervisor/lane-share.js';
 import type { ServiceDriver } from '../../src/supervisor/service-driver.js';
 import { TrafficCounters } from '../../src/supervisor/traffic-counters.js';
 import { closeFd } from '../../src/sys/descriptors.js';
@@ -22,15 +23,15 @@ const acquire = {
 };
 
 /** A share of the config that leads to these services. */
-function shareOf(services: readonly string[]): GatewayConfig {
+function shareOf(services: readonly string[]): LaneShare {
   const named = services.map((name) => ({ name })) as unknown as GatewayConfig['services'];
-  return {
+  return new LaneShare({
     generation: 1,
     gateway: 'main',
     listeners: [],
     services: named,
     log: { level: 'info', access: false },
-  };
+  });
 }
 
 let fd: number;
