@@ -31,6 +31,7 @@ const MESSAGES: readonly ToSupervisor[] = [
   },
   { type: 'metrics', id: 7 },
   { type: 'drained' },
+  { type: 'beat' },
 ];
 
 const accepts = (message: unknown) => toSupervisorSchema.safeParse(message).success;
