@@ -50,6 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       egressProgram: EGRESS_PROGRAM,
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
+      manager,
       afterCrash: unlock.afterCrash,
       isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
       log,

@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
 import type { InstanceFactory } from './instance-factory.js';
+import { KEPT_COLD_STARTS, type KeptRecords } from './kept-records.js';
 import { OutputLog } from './output-log.js';
 import { ServiceDriver } from './service-driver.js';
 import type { StartQueue } from './start-queue.js';
@@ -13,6 +14,8 @@ export interface ServiceSetSettings {
   readonly createInstance: InstanceFactory;
   readonly store: VpsStore;
   readonly startQueue: StartQueue;
+  /** What is remembered of services beyond this process. */
+  readonly records: KeptRecords;
   /** See `DriverSettings`. */
   readonly onGone: (service: string, instance: number) => void;
   readonly log: Logger;
@@ -39,6 +42,11 @@ export class ServiceSet {
   open({ services }: Config): void {
     this.#configured = new Set(services.map(({ name }) => name));
     for (const service of services) this.#add(service);
+    for (const [name, record] of this.settings.records.load()) {
+      const driver = this.drivers.get(name);
+      if (driver) driver.resume(record, record.isFailed);
+      else this.settings.records.forget(name);
+    }
   }
 
   #add(service: Service): void {
@@ -49,7 +57,7 @@ export class ServiceSet {
       onError: (message) => log.error({ service: service.name }, message),
     });
     this.outputs.set(service.name, output);
-    const driver = new ServiceDriver(service, {
+    const driver: ServiceDriver = new ServiceDriver(service, {
       createInstance,
       startQueue,
       output,
@@ -59,8 +67,19 @@ export class ServiceSet {
       },
       onGone,
       onAsleep: (asleep) => this.#prepareSpare(asleep),
+      onEvent: () => this.#note(driver),
     });
     this.drivers.set(service.name, driver);
+  }
+
+  /** What it printed isn't kept: it is in its log. */
+  #note({ service, state, record }: ServiceDriver): void {
+    const { records } = this.settings;
+    if (!records.isPossible) return;
+    const { failures, ...others } = record.state(KEPT_COLD_STARTS);
+    const last = failures.last && { ...failures.last, output: [] };
+    const isFailed = state === 'failed';
+    records.note(service.name, { ...others, failures: { ...failures, last }, isFailed });
   }
 
   #prepareSpare(service: Service): void {
@@ -92,6 +111,7 @@ export class ServiceSet {
     await this.outputs.get(name)?.finish();
     this.outputs.delete(name);
     this.settings.store.drop(name);
+    this.settings.records.forget(name);
   }
 
   isAwake(name: string): boolean {
