@@ -98,8 +98,8 @@ async function serveUntilStopped(
         .reload()
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
-    const { drainUntil, hurry } = await signals.untilStop();
-    announcer.stopping();
+    const { drainUntil, hurry } = await signals.untilStop(() => supervisor.config.drainTimeoutMs);
+    announcer.stopping(supervisor.longestStopMs);
     log.info(
       { event: 'stopping' },
       'stopping: connections are drained; a second signal closes them',

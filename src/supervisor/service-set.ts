@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../base/log.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
@@ -7,6 +8,7 @@ import { KEPT_COLD_STARTS, type KeptRecords } from './kept-records.js';
 import { OutputLog } from './output-log.js';
 import { ServiceDriver } from './service-driver.js';
 import type { StartQueue } from './start-queue.js';
+import { longestStopMs, stopOrder } from './stop-order.js';
 import type { VpsStore } from './vps-store.js';
 
 export interface ServiceSetSettings {
@@ -21,6 +23,9 @@ export interface ServiceSetSettings {
   readonly log: Logger;
 }
 
+/** How often it is looked whether processes on connections have ended, while they are waited for. */
+const DRAIN_LOOK_MS = 50;
+
 /** The services of the config: their lives, and what they print. */
 export class ServiceSet {
   readonly drivers = new Map<string, ServiceDriver>();
@@ -29,6 +34,8 @@ export class ServiceSet {
   /** Names that the config has: a spare is built for no others. */
   #configured: ReadonlySet<string> = new Set();
   #isClosing = false;
+  /** Those that are stopped for good. */
+  readonly #ending = new Set<string>();
 
   constructor(private readonly settings: ServiceSetSettings) {}
 
@@ -118,15 +125,46 @@ export class ServiceSet {
     return Boolean(this.drivers.get(name)?.instance);
   }
 
+  /** Null: there is none, or nobody may wake it any more. */
+  driverFor(name: string): ServiceDriver | null {
+    return this.#ending.has(name) ? null : (this.drivers.get(name) ?? null);
+  }
+
   /** No spare is built any more. */
   close(): void {
     this.#isClosing = true;
   }
 
-  /** Stops all, from `hurry` on by force. */
+  /** Resolves when no process has a connection of its own (`stdio`) any more, or at the signal. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const isBusy = ({ instance }: ServiceDriver) => (instance?.connectionProcesses ?? 0) > 0;
+    while (!signal.aborted && [...this.drivers.values()].some(isBusy)) await delay(DRAIN_LOOK_MS);
+  }
+
+  #stopOrder(): ReturnType<typeof stopOrder> {
+    return stopOrder([...this.drivers.values()].map(({ service }) => service));
+  }
+
+  /** How long `stop` may take, in milliseconds. */
+  get longestStopMs(): number {
+    return longestStopMs(this.#stopOrder(), (name) => {
+      const driver = this.drivers.get(name);
+      return driver?.instance?.service.stopTimeoutMs ?? 0;
+    });
+  }
+
+  /** Stops all for good, those that reach others before these; from `hurry` on by force. */
   async stop(hurry: AbortSignal): Promise<void> {
-    const drivers = [...this.drivers.values()];
-    await Promise.all(drivers.map((driver) => driver.stop('rouse stops', hurry)));
+    const stopped = new Map<string, Promise<void>>();
+    for (const { name, after } of this.#stopOrder()) {
+      const users = Promise.all(after.map((user) => stopped.get(user)));
+      const stop = users.then(() => {
+        this.#ending.add(name);
+        return this.drivers.get(name)?.stop('rouse stops', hurry);
+      });
+      stopped.set(name, stop);
+    }
+    await Promise.all(stopped.values());
   }
 
   /** All that they printed is written. */

@@ -114,6 +114,7 @@ export class Supervisor {
       ...{ program: settings, machine, identities, counters: this.counters, log },
       renderMetrics: () => this.renderMetrics(),
       drivers: this.services.drivers,
+      driverFor: (service) => this.services.driverFor(service),
       socketsOf: (listener) => this.#listeners.of(listener),
       reachSockets: () => reach.sockets,
       metricsFd: () => this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null,
@@ -248,16 +249,25 @@ export class Supervisor {
     await this.#changing;
   }
 
+  /** How long `stop` may take at most, in milliseconds, without what it takes to clean up. */
+  get longestStopMs(): number {
+    return this.#config.drainTimeoutMs + this.services.longestStopMs;
+  }
+
   /** Drains the gateways until `drainUntil`, then stops everything, from `hurry` on by force; nothing is left when it resolves. */
   async stop(drainUntil: AbortSignal, hurry: AbortSignal): Promise<void> {
     this.#isClosing = true;
     this.services.close();
     await this.#changing;
     this.#certificates.close();
-    await this.gateways.stop(drainUntil);
+    const drained = this.gateways.drain(drainUntil);
+    // Who comes now isn't left to wait in a queue that nobody will accept from.
     this.#listeners.close();
+    await drained;
+    await this.services.drain(drainUntil);
     this.#metrics.close();
     await this.services.stop(hurry);
+    await this.gateways.close();
     await this.#store.close();
     await this.egress.close();
     await this.services.finish();
