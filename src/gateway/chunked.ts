@@ -11,7 +11,7 @@ import {
   TOKEN,
 } from './byte-classes.js';
 import { ByteStore } from './byte-store.js';
-import { checkTrailerName } from './field-names.js';
+import { kindOfTrailer } from './field-names.js';
 import { FieldSection, type HttpRefusal, type NameCheck } from './field-section.js';
 
 export interface ChunkedLimits {
@@ -56,7 +56,7 @@ export class ChunkedScanner {
   #chunkExtensionBytes = 0;
   #extensionBytes = 0;
 
-  constructor(limits: ChunkedLimits, checkName: NameCheck = checkTrailerName) {
+  constructor(limits: ChunkedLimits, checkName: NameCheck = kindOfTrailer) {
     this.#limits = limits;
     this.#trailers = new FieldSection(limits.trailers, checkName);
   }

@@ -20,11 +20,8 @@ export interface Engine {
   closeInstance(service: string, instance: number): void;
   /** Closes the instance's connections that are kept for later requests: before its lease is released. */
   closePooled(service: string, instance: number): void;
-  /**
-   * Accepts no more, ends idle keep-alive connections; resolves when the last connection ended.
-   * `keepsReach`: listeners on which services reach each other, and their connections, go on.
-   */
-  drain(keepsReach: boolean): Promise<void>;
+  /** Accepts no more, ends idle keep-alive connections; resolves when the last connection ended. */
+  drain(): Promise<void>;
 }
 
 export interface ListeningSocket {
@@ -65,6 +62,8 @@ export interface EngineHost {
   handOver(demand: Demand, fd: number): Promise<void>;
   /** Whether something counts time: a lease that lingers, somebody who is held. */
   readonly isTiming: boolean;
+  /** Whether `logAccess` writes anything. */
+  readonly logsAccess: boolean;
   /** One line of the access log. */
   logAccess(entry: AccessEntry): void;
   /** Counts and logs a refusal. */

@@ -34,8 +34,8 @@ export class GatewayHost implements EngineHost {
   #terms: ReadonlyMap<string, ServiceTerms> = new Map();
   /** Set once the engine exists: it is asked to let go of pooled connections. */
   engine: Engine | null = null;
-  #draining: 'all' | 'clients' | null = null;
-  #logsAccess = false;
+  #isDraining = false;
+  logsAccess = false;
   /** Of services that somebody asked for: of ten thousand most are asleep. */
   readonly #desks = new Map<string, Desk>();
   /** Those whose counters may have changed since they were taken. */
@@ -60,7 +60,7 @@ export class GatewayHost implements EngineHost {
 
   #takeTerms(config: GatewayConfig): void {
     this.#terms = new Map(config.services.map(({ name, terms }) => [name, terms]));
-    this.#logsAccess = config.log.access;
+    this.logsAccess = config.log.access;
     for (const { name, access } of config.listeners) {
       const door = this.#doors.get(name) ?? { isAllowed: () => true, accepted: 0, refused: 0 };
       door.isAllowed = buildAccessList(access);
@@ -169,20 +169,15 @@ export class GatewayHost implements EngineHost {
     this.#desks.get(service)?.lease.yieldNow();
   }
 
-  startDraining(keepsReach: boolean): void {
-    this.#draining = keepsReach ? 'clients' : 'all';
+  startDraining(): void {
+    this.#isDraining = true;
   }
 
   admit(listener: string, sourceIp: string): AdmitRefusal | null {
     const door = this.#doors.get(listener);
     if (door) door.accepted += 1;
-    if (this.#draining !== null && !this.#isKept(listener)) return 'gateway-draining';
+    if (this.#isDraining) return 'gateway-draining';
     return door && !door.isAllowed(sourceIp) ? 'access-denied' : null;
-  }
-
-  #isKept(listener: string): boolean {
-    const isReach = this.router.current.listener(listener)?.fixedService != null;
-    return isReach && this.#draining === 'clients';
   }
 
   get isTiming(): boolean {
@@ -284,7 +279,7 @@ export class GatewayHost implements EngineHost {
   }
 
   logAccess(entry: AccessEntry): void {
-    if (!this.#logsAccess) return;
+    if (!this.logsAccess) return;
     const { method, target, status, source, service } = entry;
     const what = method === undefined ? 'connection' : `${method} ${target} ${status}`;
     this.log.info(

@@ -1,5 +1,5 @@
 import { CR, LF, SPACE, skipClass, TARGET, TOKEN } from './byte-classes.js';
-import { checkHeaderName } from './field-names.js';
+import { kindOfHeader } from './field-names.js';
 import { FieldSection, type HttpRefusal } from './field-section.js';
 
 export interface HeadLimits {
@@ -30,7 +30,8 @@ export class HeadScanner {
   targetEnd = 0;
   done = false;
   refusal: HttpRefusal | null = null;
-  readonly #fields: FieldSection;
+  /** The headers; complete once `done`, and valid until `reset`. */
+  readonly fields: FieldSection;
   readonly #limits: HeadLimits;
   #state = METHOD;
   #major = 0;
@@ -38,7 +39,7 @@ export class HeadScanner {
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
-    this.#fields = new FieldSection(limits.headers, checkHeaderName);
+    this.fields = new FieldSection(limits.headers, kindOfHeader);
   }
 
   get targetStart(): number {
@@ -50,17 +51,12 @@ export class HeadScanner {
     return this.#minor === 0 ? 0 : 1;
   }
 
-  /** Four for each header, as `FieldSection` has them; a copy. */
-  copyOffsets(): number[] {
-    return this.#fields.copyOffsets();
-  }
-
   reset(): void {
     this.methodEnd = 0;
     this.targetEnd = 0;
     this.done = false;
     this.refusal = null;
-    this.#fields.reset();
+    this.fields.reset();
     this.#state = METHOD;
   }
 
@@ -142,9 +138,9 @@ export class HeadScanner {
   }
 
   #scanFields(bytes: Uint8Array, from: number, to: number, base: number): number {
-    const at = this.#fields.scan(bytes, from, to, base);
-    this.done = this.#fields.done;
-    this.refusal = this.#fields.refusal;
+    const at = this.fields.scan(bytes, from, to, base);
+    this.done = this.fields.done;
+    this.refusal = this.fields.refusal;
     return at;
   }
 

@@ -1,204 +1,203 @@
 import { METHODS } from 'node:http';
+import { hasBoundScheme } from './bound-authentication.js';
 import { equalsName, HTAB } from './byte-classes.js';
-import { isFramingName } from './field-names.js';
-import type { HttpRefusal } from './field-section.js';
+import {
+  AUTHORIZATION,
+  CONNECTION,
+  CONTENT_LENGTH,
+  EXPECT,
+  HOST,
+  isFramingName,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './field-names.js';
+import type { FieldSection, HttpRefusal } from './field-section.js';
 import type { HeadScanner } from './head-scanner.js';
-import { type HostAndPort, parseHostHeader } from './host-name.js';
 import { splitList, trimSpace } from './list-value.js';
-import { type BodyFraming, RequestHead } from './request-head.js';
+import { CHUNKED, type RequestHead } from './request-head.js';
+import { findTargetParts } from './request-target.js';
 
-/** The headers that decide; several lines of one name are joined by commas (RFC 9110 5.3). */
-interface Deciding {
-  host: string | null;
-  hostLines: number;
-  contentLength: string | null;
-  transferEncoding: string | null;
-  transferEncodingLines: number;
-  connection: string | null;
-  upgrade: string | null;
-  expect: string | null;
-  /** A tab stands beside a value that frames the body: not every parser takes it for space. */
-  hasTab: boolean;
-}
-
-interface Target {
-  /** Of an absolute-form target; null for other forms. */
-  readonly authority: string | null;
-  readonly path: string;
-}
-
-/** Methods that Node's parser knows; a proxy for everybody (CONNECT) rouse isn't. */
-const KNOWN_METHODS: ReadonlySet<string> = new Set(
-  METHODS.filter((method) => method !== 'CONNECT'),
-);
+/** Methods that Node's parser knows, by length; a proxy for everybody (CONNECT) rouse isn't. */
+const KNOWN_METHODS: ReadonlyArray<readonly string[] | undefined> = (() => {
+  const byLength: string[][] = [];
+  for (const method of METHODS) {
+    if (method === 'CONNECT') continue;
+    byLength[method.length] ??= [];
+    byLength[method.length]?.push(method);
+  }
+  return byLength;
+})();
 const CODING = /^[!#$%&'*+\-.^_`|~\w]+$/;
 const PROTOCOL = /^[!#$%&'*+\-.^_`|~\w]+(?:\/[!#$%&'*+\-.^_`|~\w]+)?$/;
-const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/i;
+
+/** The fields that decide, of the head at hand: how many lines, and the index of the last. */
+const lines = { host: 0, length: 0, coding: 0, connection: 0, upgrade: 0, expect: 0 };
+const last = { host: 0, length: 0, coding: 0, connection: 0 };
 
 /**
  * What a scanned head means: whom the request is for, and where it ends (RFC 9110 7.2, RFC 9112
- * 3.2, 6.3). Refuses what two servers could understand differently. The head keeps `bytes`, and
- * takes its headers from there when they are asked for.
+ * 3.2, 6.3). Refuses what two servers could understand differently; null: it is all in `head`.
  */
 export function interpretHead(
+  head: RequestHead,
   bytes: Buffer,
   base: number,
   end: number,
   scanner: HeadScanner,
-): RequestHead | HttpRefusal {
-  const method = bytes.toString('latin1', base, base + scanner.methodEnd);
-  if (!KNOWN_METHODS.has(method)) return { status: 501, reason: `method ${method}` };
-  const target = bytes.toString('latin1', base + scanner.targetStart, base + scanner.targetEnd);
-  const parsedTarget = parseTarget(method, target);
-  if (parsedTarget === null) return refuse('malformed target');
-  const offsets = scanner.copyOffsets();
-  const deciding = readDeciding(bytes, base, end, offsets);
-  const { minorVersion } = scanner;
-  const place = judgeHost(deciding, parsedTarget, minorVersion);
-  if (isRefusal(place)) return place;
-  const framing = judgeFraming(deciding, minorVersion);
-  if (isRefusal(framing)) return framing;
-  const options = splitOptions(deciding.connection);
-  const connectionFault = judgeConnection(options);
-  if (connectionFault !== null) return connectionFault;
-  const upgrade = judgeUpgrade(deciding, options, minorVersion);
-  if (isRefusal(upgrade)) return upgrade;
-  const expectContinue = judgeExpect(deciding, minorVersion);
-  if (isRefusal(expectContinue)) return expectContinue;
-  const facts = {
-    method,
-    target,
-    minorVersion,
-    path: parsedTarget.path,
-    authority: parsedTarget.authority ?? deciding.host,
-    host: place?.host ?? null,
-    port: place?.port ?? null,
-    framing,
-    keepAlive: !options.includes('close') && (minorVersion === 1 || options.includes('keep-alive')),
-    upgrade,
-    expectContinue,
-  };
-  return new RequestHead(facts, bytes.subarray(base, end), offsets);
+): HttpRefusal | null {
+  const method = findMethod(bytes, base, scanner.methodEnd);
+  if (method === null) return refuseMethod(bytes, base, scanner.methodEnd);
+  head.begin(bytes, base, end, scanner.fields);
+  head.method = method;
+  head.minorVersion = scanner.minorVersion;
+  head.targetStart = base + scanner.targetStart;
+  head.targetEnd = base + scanner.targetEnd;
+  if (!findTargetParts(head)) return refuse('malformed target');
+  const hasTab = countDeciding(head, scanner.fields);
+  return (
+    judgeHost(head) ?? judgeFraming(head, hasTab) ?? judgeConnection(head) ?? judgeExpect(head)
+  );
 }
 
-export function isRefusal(value: unknown): value is HttpRefusal {
-  return typeof value === 'object' && value !== null && 'status' in value;
+function findMethod(bytes: Buffer, base: number, length: number): string | null {
+  const candidates = KNOWN_METHODS[length];
+  if (candidates === undefined) return null;
+  for (const method of candidates) {
+    let at = 0;
+    while (at < length && bytes[base + at] === method.charCodeAt(at)) at += 1;
+    if (at === length) return method;
+  }
+  return null;
 }
 
-function readDeciding(
-  bytes: Buffer,
-  base: number,
-  headEnd: number,
-  offsets: readonly number[],
-): Deciding {
-  const found: Deciding = {
-    host: null,
-    hostLines: 0,
-    contentLength: null,
-    transferEncoding: null,
-    transferEncodingLines: 0,
-    connection: null,
-    upgrade: null,
-    expect: null,
-    hasTab: false,
-  };
-  for (let index = 0; index < offsets.length; index += 4) {
-    const start = base + (offsets[index] as number);
-    const end = base + (offsets[index + 1] as number);
-    const key = decidingKey(bytes, start, end);
-    if (key === null) continue;
-    const valueStart = base + (offsets[index + 2] as number);
-    const value = bytes.toString('latin1', valueStart, base + (offsets[index + 3] as number));
-    const before = found[key];
-    found[key] = before === null ? value : `${before},${value}`;
-    if (key === 'host') found.hostLines += 1;
-    if (key === 'transferEncoding') found.transferEncodingLines += 1;
-    if (key === 'transferEncoding' || key === 'contentLength') {
-      const next = offsets[index + 4];
-      const lineEnd = next === undefined ? headEnd - 2 : base + next;
-      found.hasTab ||= bytes.subarray(end, lineEnd).includes(HTAB);
+function refuseMethod(bytes: Buffer, base: number, length: number): HttpRefusal {
+  return { status: 501, reason: `method ${bytes.toString('latin1', base, base + length)}` };
+}
+
+/** Whether a tab stands beside a value that frames the body: not every parser takes it for space. */
+function countDeciding(head: RequestHead, { kinds, offsetCount }: FieldSection): boolean {
+  lines.host = lines.length = lines.coding = 0;
+  lines.connection = lines.upgrade = lines.expect = 0;
+  let hasTab = false;
+  for (let index = 0; index < offsetCount; index += 4) {
+    switch (kinds[index >> 2]) {
+      case HOST:
+        lines.host += 1;
+        last.host = index;
+        break;
+      case CONTENT_LENGTH:
+        lines.length += 1;
+        last.length = index;
+        hasTab ||= hasTabIn(head, index);
+        break;
+      case TRANSFER_ENCODING:
+        lines.coding += 1;
+        last.coding = index;
+        hasTab ||= hasTabIn(head, index);
+        break;
+      case CONNECTION:
+        lines.connection += 1;
+        last.connection = index;
+        break;
+      case UPGRADE:
+        lines.upgrade += 1;
+        break;
+      case EXPECT:
+        lines.expect += 1;
+        break;
+      case AUTHORIZATION:
+        head.bindsConnection ||= hasBoundScheme(
+          head.bytes,
+          valueStart(head, index),
+          valueEnd(head, index),
+        );
     }
   }
-  return found;
+  return hasTab;
 }
 
-type DecidingKey = Exclude<keyof Deciding, 'hostLines' | 'transferEncodingLines' | 'hasTab'>;
-
-const DECIDING_BY_LENGTH: ReadonlyArray<{ name: string; key: DecidingKey } | undefined> = (() => {
-  const byLength: Array<{ name: string; key: DecidingKey } | undefined> = [];
-  byLength[4] = { name: 'host', key: 'host' };
-  byLength[6] = { name: 'expect', key: 'expect' };
-  byLength[7] = { name: 'upgrade', key: 'upgrade' };
-  byLength[10] = { name: 'connection', key: 'connection' };
-  byLength[14] = { name: 'content-length', key: 'contentLength' };
-  byLength[17] = { name: 'transfer-encoding', key: 'transferEncoding' };
-  return byLength;
-})();
-
-function decidingKey(bytes: Buffer, start: number, end: number): DecidingKey | null {
-  const candidate = DECIDING_BY_LENGTH[end - start];
-  if (candidate === undefined) return null;
-  return equalsName(bytes, start, end, candidate.name) ? candidate.key : null;
+function hasTabIn({ bytes, base, end, fields }: RequestHead, index: number): boolean {
+  const { offsets, offsetCount } = fields;
+  const lineEnd = index + 4 < offsetCount ? base + (offsets[index + 4] as number) : end - 2;
+  return bytes.subarray(base + (offsets[index + 1] as number), lineEnd).includes(HTAB);
 }
 
-function parseTarget(method: string, target: string): Target | null {
-  if (target.startsWith('/')) return { authority: null, path: target };
-  if (target === '*') return method === 'OPTIONS' ? { authority: null, path: '*' } : null;
-  const match = ABSOLUTE_FORM.exec(target);
-  if (match === null) return null;
-  const [, authority = '', rest = ''] = match;
-  if (rest === '' && method === 'OPTIONS') return { authority, path: '*' };
-  return { authority, path: rest.startsWith('/') ? rest : `/${rest}` };
+function valueStart({ base, fields }: RequestHead, index: number): number {
+  return base + (fields.offsets[index + 2] as number);
 }
 
-/** Null: HTTP/1.0 without a host. */
-function judgeHost(
-  { host, hostLines }: Deciding,
-  { authority }: Target,
-  minorVersion: 0 | 1,
-): HostAndPort | null | HttpRefusal {
-  if (hostLines > 1) return refuse('several Host headers');
-  if (host === null && minorVersion === 1) return refuse('no Host header');
-  const fromHeader = host === null ? null : parseHost(host);
-  if (host !== null && fromHeader === null) return refuse('malformed Host header');
-  if (authority === null) return fromHeader;
-  return parseHostHeader(authority) ?? refuse('malformed host in the target');
+function valueEnd({ base, fields }: RequestHead, index: number): number {
+  return base + (fields.offsets[index + 3] as number);
 }
 
-let lastHost: { readonly text: string; readonly parsed: HostAndPort | null } = {
-  text: '',
-  parsed: null,
-};
-
-/** A connection's requests mostly name one host: the last one is remembered. */
-function parseHost(text: string): HostAndPort | null {
-  if (text !== lastHost.text) lastHost = { text, parsed: parseHostHeader(text) };
-  return lastHost.parsed;
+/** The values of all lines of a kind, joined by commas (RFC 9110 5.3). */
+function joinValues(head: RequestHead, kind: number): string {
+  const { kinds, offsetCount } = head.fields;
+  const values: string[] = [];
+  for (let index = 0; index < offsetCount; index += 4) {
+    if (kinds[index >> 2] !== kind) continue;
+    values.push(head.bytes.toString('latin1', valueStart(head, index), valueEnd(head, index)));
+  }
+  return values.join(',');
 }
 
-function judgeFraming(deciding: Deciding, minorVersion: 0 | 1): BodyFraming | HttpRefusal {
-  const { contentLength, transferEncoding, transferEncodingLines, hasTab } = deciding;
+/** HTTP/1.0 may do without a host. */
+function judgeHost(head: RequestHead): HttpRefusal | null {
+  const { bytes, place } = head;
+  if (lines.host > 1) return refuse('several Host headers');
+  if (lines.host === 0 && head.minorVersion === 1) return refuse('no Host header');
+  // Of an absolute-form target, which wins (RFC 9112 3.2.2).
+  const { authorityStart, authorityEnd } = head;
+  if (lines.host === 1) {
+    head.authorityStart = valueStart(head, last.host);
+    head.authorityEnd = valueEnd(head, last.host);
+    if (!place.read(bytes, head.authorityStart, head.authorityEnd)) {
+      return refuse('malformed Host header');
+    }
+  }
+  if (head.pathStart === head.targetStart) return null;
+  head.authorityStart = authorityStart;
+  head.authorityEnd = authorityEnd;
+  const isSound = place.read(bytes, authorityStart, authorityEnd);
+  return isSound ? null : refuse('malformed host in the target');
+}
+
+function judgeFraming(head: RequestHead, hasTab: boolean): HttpRefusal | null {
+  if (lines.length === 0 && lines.coding === 0) return null;
   if (hasTab) return refuse('tab beside Content-Length or Transfer-Encoding');
-  if (transferEncoding === null) return judgeContentLength(contentLength);
-  if (contentLength !== null) return refuse('both Content-Length and Transfer-Encoding');
-  if (minorVersion === 0) return refuse('Transfer-Encoding in HTTP/1.0');
-  if (transferEncodingLines > 1) return refuse('several Transfer-Encoding headers');
-  if (transferEncoding.toLowerCase() === 'chunked') return CHUNKED;
-  return isUnknownCoding(transferEncoding.toLowerCase())
-    ? { status: 501, reason: 'unknown transfer coding' }
-    : refuse('Transfer-Encoding other than chunked');
+  if (lines.coding === 0) return judgeContentLength(head);
+  if (lines.length > 0) return refuse('both Content-Length and Transfer-Encoding');
+  if (head.minorVersion === 0) return refuse('Transfer-Encoding in HTTP/1.0');
+  if (lines.coding > 1) return refuse('several Transfer-Encoding headers');
+  const start = valueStart(head, last.coding);
+  const end = valueEnd(head, last.coding);
+  if (!equalsName(head.bytes, start, end, 'chunked')) {
+    return isUnknownCoding(head.bytes.toString('latin1', start, end).toLowerCase())
+      ? { status: 501, reason: 'unknown transfer coding' }
+      : refuse('Transfer-Encoding other than chunked');
+  }
+  head.framing = CHUNKED;
+  return null;
 }
 
-function judgeContentLength(text: string | null): BodyFraming | HttpRefusal {
-  if (text === null) return NO_BODY;
-  if (!/^\d+$/.test(text)) return refuse('Content-Length that is no number');
-  const bytes = Number(text);
-  if (text.length > 16 || !Number.isSafeInteger(bytes)) return refuse('Content-Length too large');
-  return bytes === 0 ? NO_BODY : { kind: 'length', bytes };
-}
+const MAX_LENGTH_DIGITS = 16;
 
-const NO_BODY: BodyFraming = { kind: 'none' };
-const CHUNKED: BodyFraming = { kind: 'chunked' };
+function judgeContentLength(head: RequestHead): HttpRefusal | null {
+  const start = valueStart(head, last.length);
+  const end = valueEnd(head, last.length);
+  let length = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = (head.bytes[at] as number) - 0x30;
+    if (digit < 0 || digit > 9) return refuse('Content-Length that is no number');
+    length = length * 10 + digit;
+  }
+  if (start === end || lines.length > 1) return refuse('Content-Length that is no number');
+  if (end - start > MAX_LENGTH_DIGITS || !Number.isSafeInteger(length)) {
+    return refuse('Content-Length too large');
+  }
+  if (length > 0) head.framing = { kind: 'length', bytes: length };
+  return null;
+}
 
 /** Plainly other codings (RFC 9112 6.1), as against attempts to have `chunked` read or overlooked. */
 function isUnknownCoding(value: string): boolean {
@@ -207,41 +206,45 @@ function isUnknownCoding(value: string): boolean {
   return codings.every((coding) => CODING.test(coding) && !/chunked|identity/.test(coding));
 }
 
-/** A connection option makes proxies drop the header that it names (RFC 9110 7.6.1). */
-function judgeConnection(options: readonly string[]): HttpRefusal | null {
+/** What `Connection` says (RFC 9110 7.6.1), without work for what almost every request says. */
+function judgeConnection(head: RequestHead): HttpRefusal | null {
+  head.keepAlive = head.minorVersion === 1;
+  if (lines.connection === 0) return null;
+  if (lines.connection === 1 && takePlainOption(head)) return null;
+  const options = splitList(joinValues(head, CONNECTION));
+  // An option makes proxies drop the header that it names.
   for (const option of options) {
     if (!CODING.test(option)) return refuse('malformed Connection header');
     if (isFramingName(option)) return refuse(`Connection names ${option}`);
   }
+  head.keepAlive = !options.includes('close') && (head.keepAlive || options.includes('keep-alive'));
+  return lines.upgrade > 0 && options.includes('upgrade') ? judgeUpgrade(head) : null;
+}
+
+/** Whether the only option is one of the two that say nothing else. */
+function takePlainOption(head: RequestHead): boolean {
+  const start = valueStart(head, last.connection);
+  const end = valueEnd(head, last.connection);
+  const keepsAlive = equalsName(head.bytes, start, end, 'keep-alive');
+  if (!keepsAlive && !equalsName(head.bytes, start, end, 'close')) return false;
+  head.keepAlive = keepsAlive;
+  return true;
+}
+
+function judgeUpgrade(head: RequestHead): HttpRefusal | null {
+  if (head.minorVersion === 0) return refuse('Upgrade in HTTP/1.0');
+  const protocols = splitList(joinValues(head, UPGRADE));
+  const isValid = protocols.length > 0 && protocols.every((protocol) => PROTOCOL.test(protocol));
+  if (!isValid) return refuse('malformed Upgrade header');
+  head.upgrade = protocols;
   return null;
 }
 
-const NO_OPTIONS: readonly string[] = [];
-const KEEP_ALIVE: readonly string[] = ['keep-alive'];
-
-/** Without work for what almost every request says. */
-function splitOptions(connection: string | null): readonly string[] {
-  if (connection === null) return NO_OPTIONS;
-  return connection === 'keep-alive' ? KEEP_ALIVE : splitList(connection);
-}
-
-function judgeUpgrade(
-  { upgrade }: Deciding,
-  options: readonly string[],
-  minorVersion: 0 | 1,
-): string[] | null | HttpRefusal {
-  if (upgrade === null || !options.includes('upgrade')) return null;
-  if (minorVersion === 0) return refuse('Upgrade in HTTP/1.0');
-  const protocols = splitList(upgrade);
-  const isValid = protocols.length > 0 && protocols.every((protocol) => PROTOCOL.test(protocol));
-  return isValid ? protocols : refuse('malformed Upgrade header');
-}
-
-function judgeExpect({ expect }: Deciding, minorVersion: 0 | 1): boolean | HttpRefusal {
-  if (expect === null || minorVersion === 0) return false;
-  const expectations = splitList(expect);
-  if (expectations.every((expectation) => expectation === '100-continue')) return true;
-  return { status: 417, reason: 'unknown expectation' };
+function judgeExpect(head: RequestHead): HttpRefusal | null {
+  if (lines.expect === 0 || head.minorVersion === 0) return null;
+  const expectations = splitList(joinValues(head, EXPECT));
+  head.expectContinue = expectations.every((expectation) => expectation === '100-continue');
+  return head.expectContinue ? null : { status: 417, reason: 'unknown expectation' };
 }
 
 function refuse(reason: string): HttpRefusal {

@@ -3,8 +3,8 @@ import { ByteStore } from './byte-store.js';
 import { type ChunkedLimits, ChunkedScanner } from './chunked.js';
 import type { HttpRefusal } from './field-section.js';
 import { type HeadLimits, HeadScanner } from './head-scanner.js';
-import { interpretHead, isRefusal } from './interpret-head.js';
-import type { RequestHead } from './request-head.js';
+import { interpretHead } from './interpret-head.js';
+import { RequestHead } from './request-head.js';
 
 export interface FramingLimits extends HeadLimits, ChunkedLimits {
   /** What a client may send behind an upgrade request before it is known what becomes of it. */
@@ -67,8 +67,8 @@ type State =
 export class RequestFraming {
   /** Where the last `read` stopped: what it found lies between its `from` and here. */
   position = 0;
-  /** Of the request at hand; null before the first. */
-  head: RequestHead | null = null;
+  /** Of the request at hand: every request's is read into the same one. */
+  readonly head = new RequestHead();
   refusal: HttpRefusal | null = null;
   #state: State = 'start';
   #bodyLeftBytes = 0;
@@ -113,7 +113,7 @@ export class RequestFraming {
       const step = this.read(chunk, from, chunk.length);
       if (step === 'held') this.#hold(chunk.subarray(from), events);
       if (step === 'need-more' || step === 'held' || step === 'closed') return events;
-      if (step === 'head') events.push({ kind: 'head', head: this.head as RequestHead });
+      if (step === 'head') events.push({ kind: 'head', head: this.head.copy() });
       else if (step === 'end') events.push({ kind: 'end' });
       else if (step === 'refusal') return this.#reportRefusal(events);
       else events.push({ kind: step, bytes: chunk.subarray(from, this.position) });
@@ -127,14 +127,14 @@ export class RequestFraming {
 
   /** The upgrade was declined: HTTP goes on. Returns the events of what was held. */
   continueHttp(): FramingEvent[] {
-    return this.#leaveHold(this.head?.keepAlive ? 'start' : 'closed');
+    return this.#leaveHold(this.head.keepAlive ? 'start' : 'closed');
   }
 
   /**
    * The same without allocations, for callers with their own buffer: finds the next thing in
    * `bytes` from `from` to `to`, and leaves `position` behind it. Call it again from there until it
-   * says `need-more`, `held`, `closed` or `refusal`; at `to` too, since an `end` has no bytes. A
-   * head's `rawBytes` and `headers` are valid until the caller reuses the buffer.
+   * says `need-more`, `held`, `closed` or `refusal`; at `to` too, since an `end` has no bytes. The
+   * head's texts are to be had until the caller reuses the buffer.
    */
   read(bytes: Buffer, from: number, to: number): FramingStep {
     this.position = from;
@@ -198,10 +198,9 @@ export class RequestFraming {
   }
 
   #interpret(bytes: Buffer, base: number, end: number): FramingStep {
-    const head = interpretHead(bytes, base, end, this.#scanner);
-    if (isRefusal(head)) return this.#refuse(head);
-    this.head = head;
-    const { framing } = head;
+    const refusal = interpretHead(this.head, bytes, base, end, this.#scanner);
+    if (refusal !== null) return this.#refuse(refusal);
+    const { framing } = this.head;
     if (framing.kind === 'length') this.#bodyLeftBytes = framing.bytes;
     if (framing.kind === 'chunked') this.#chunked.reset();
     this.#state = framing.kind === 'none' ? 'end' : framing.kind;
@@ -227,8 +226,8 @@ export class RequestFraming {
   }
 
   #end(): FramingStep {
-    if (this.head?.upgrade) this.#state = 'held';
-    else this.#state = this.head?.keepAlive ? 'start' : 'closed';
+    if (this.head.upgrade) this.#state = 'held';
+    else this.#state = this.head.keepAlive ? 'start' : 'closed';
     return 'end';
   }
 

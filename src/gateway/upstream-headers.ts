@@ -22,7 +22,7 @@ export function offersUpgrade({ upgrade }: RequestHead): boolean {
 }
 
 /** The `Host` to send on. */
-export function hostForUpstream(
+function hostForUpstream(
   { authority }: RequestHead,
   { destination, destinationText }: RequestOrigin,
 ): string {

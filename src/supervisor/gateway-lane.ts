@@ -219,9 +219,8 @@ export class GatewayLane implements LeaseHolder {
     });
   }
 
-  drain(keepsReach: boolean): void {
-    this.hasDrained = false;
-    this.#channel.send({ type: 'drain', keepsReach });
+  drain(): void {
+    this.#channel.send({ type: 'drain' });
   }
 
   /** The gateway has ended: nobody will answer any more. */

@@ -50,7 +50,10 @@ export const prctl = libc.func('int prctl(int, ulong, ulong, ulong, ulong)') as 
 ) => number;
 export const waitpid = libc.func('int waitpid(int, void *, int)');
 export const exitNow = libc.func('void _exit(int)') as unknown as (status: number) => never;
-const malloc = libc.func('void *malloc(size_t)') as (bytes: number) => bigint;
+const calloc = libc.func('void *calloc(size_t, size_t)') as (
+  count: number,
+  bytes: number,
+) => bigint;
 const free = libc.func('void free(void *)') as (address: bigint) => void;
 
 /** syscall(2) for what has no wrapper in every C library, or whose wrapper acts on all threads. */
@@ -143,10 +146,10 @@ export class NativeMemory {
   readonly bytes: Buffer;
 
   constructor(sizeBytes: number) {
-    this.address = malloc(sizeBytes);
-    if (!this.address) throw new RouseError('system', `malloc: no memory for ${sizeBytes} bytes`);
+    // Zeros, of which the kernel provides large pieces only as they are used.
+    this.address = calloc(1, sizeBytes);
+    if (!this.address) throw new RouseError('system', `calloc: no memory for ${sizeBytes} bytes`);
     this.bytes = Buffer.from(koffi.view(this.address, sizeBytes));
-    this.bytes.fill(0);
   }
 
   release(): void {

@@ -28,6 +28,8 @@ export class NativeLoop {
   #lastTag = 0;
   #needsTurn = false;
   #ready: Array<() => void> = [];
+  /** When the events at hand came, in milliseconds as `performance.now` counts: one look at the clock for all. */
+  nowMs = performance.now();
   /** Whether timers matter now. */
   isTiming: () => boolean = () => true;
 
@@ -101,6 +103,7 @@ export class NativeLoop {
     let batches = 0;
     do {
       const count = this.#epoll.wait(this.#ready.length > 0 ? 0 : waitMs);
+      this.nowMs = performance.now();
       for (let index = 0; index < count; index += 1) this.#dispatch(index);
       if (this.#ready.length > 0) this.#runReady();
       if (count <= 0) return;

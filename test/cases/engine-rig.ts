@@ -40,8 +40,6 @@ export interface ListenerSpec {
   /** 127.0.0.1 by default. */
   readonly host?: string;
   readonly redirect?: 'https';
-  /** A service reaches this one there. */
-  readonly reaches?: string;
   readonly trustedProxies?: readonly string[];
   readonly certificates?: ReadonlyArray<{ readonly cert: string; readonly key: string }>;
 }
@@ -105,6 +103,7 @@ export class RecordingHost implements EngineHost {
   readonly abortedDemands: Demand[] = [];
   readonly router: { current: RouteTable };
   readonly isTiming = true;
+  readonly logsAccess = true;
   admitRefusal: AdmitRefusal | null = null;
   refuseWith: Refusal | null = null;
   handOvers: Array<{ readonly demand: Demand; readonly fd: number }> = [];
@@ -299,6 +298,6 @@ function listenerOf(spec: ListenerSpec): GatewayListener {
     access: ANYONE,
     trustedProxies: spec.trustedProxies ?? [],
     certificates: spec.certificates ?? [],
-    fixedService: spec.reaches ?? null,
+    fixedService: null,
   };
 }

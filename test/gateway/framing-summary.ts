@@ -1,4 +1,5 @@
 import type { RequestFraming } from '../../src/gateway/request-framing.js';
+import type { RequestHead } from '../../src/gateway/request-head.js';
 
 /** Events with neighbouring bytes put together, in a form that compares. */
 export interface EventSummary {
@@ -12,11 +13,10 @@ export function summarize(framing: RequestFraming, chunks: readonly Buffer[]): E
   for (const chunk of chunks) {
     for (const event of framing.push(chunk)) {
       if (event.kind === 'head') {
-        const { headers, rawBytes, ...facts } = event.head;
         summary.push({
           kind: 'head',
           bytes: event.head.rawBytes.toString('latin1'),
-          detail: { ...facts, headers: event.head.headers },
+          detail: factsOf(event.head),
         });
         continue;
       }
@@ -34,6 +34,14 @@ export function summarize(framing: RequestFraming, chunks: readonly Buffer[]): E
     }
   }
   return summary;
+}
+
+/** What a head means. */
+function factsOf(head: RequestHead) {
+  const { method, target, minorVersion, path, authority, host, port, framing } = head;
+  const { keepAlive, upgrade, expectContinue, bindsConnection, headers } = head;
+  const first = { method, target, minorVersion, path, authority, host, port, framing };
+  return { ...first, keepAlive, upgrade, expectContinue, bindsConnection, headers };
 }
 
 /** Cuts at the positions, each taken modulo the length. */

@@ -29,7 +29,7 @@ export class NativeEngine implements Engine {
   readonly #http: HttpFront;
   readonly #acceptors = new Map<string, NativeAcceptor[]>();
   #onDrained: (() => void) | null = null;
-  #keepsReach = false;
+  #drained: Promise<void> | null = null;
 
   constructor(
     host: EngineHost,
@@ -84,26 +84,18 @@ export class NativeEngine implements Engine {
     this.#http.pools.closeIdle(service, instance);
   }
 
-  drain(keepsReach: boolean): Promise<void> {
-    this.#keepsReach = keepsReach;
-    for (const [name, [first]] of this.#acceptors) {
-      const isKept = keepsReach && first?.listener.fixedService != null;
-      if (!isKept) this.unlisten(name);
-    }
+  drain(): Promise<void> {
+    for (const listener of [...this.#acceptors.keys()]) this.unlisten(listener);
     this.#http.closeWhenIdle(null);
-    const tellOthers = this.#onDrained;
-    return new Promise((resolve) => {
-      this.#onDrained = () => {
-        tellOthers?.();
-        resolve();
-      };
-      this.#checkDrained();
+    this.#drained ??= new Promise((resolve) => {
+      this.#onDrained = resolve;
     });
+    this.#checkDrained();
+    return this.#drained;
   }
 
   #checkDrained(): void {
-    for (const { isReach } of this.#context.connections) if (!isReach || !this.#keepsReach) return;
-    this.#onDrained?.();
+    if (this.#context.connections.size === 0) this.#onDrained?.();
   }
 
   #sweep(): void {

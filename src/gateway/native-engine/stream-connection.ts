@@ -51,10 +51,6 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     return this.#use?.instance ?? null;
   }
 
-  get isReach(): boolean {
-    return this.accepted.listener.fixedService !== null;
-  }
-
   #begin(): void {
     try {
       const use = this.context.host.tryAcquire(this.#demand);

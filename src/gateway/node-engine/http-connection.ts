@@ -234,7 +234,7 @@ export class HttpConnection extends Duplex {
     switch (step) {
       case 'head':
         // What came in earlier pieces is in the head's own bytes only.
-        this.#begin(this.#framing.head as RequestHead);
+        this.#begin(this.#framing.head.copy());
         return true;
       case 'body':
         this.#isFull = !this.push(bytes);

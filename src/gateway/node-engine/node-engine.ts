@@ -35,7 +35,7 @@ class NodeEngine implements Engine {
   readonly #listeners = new Map<string, OpenListener>();
   readonly #connections = new Set<Connection>();
   #onDrained: (() => void) | null = null;
-  #keepsReach = false;
+  #drained: Promise<void> | null = null;
 
   constructor(host: EngineHost, limits: EngineLimits) {
     const instances = new InstanceRegistry();
@@ -86,19 +86,14 @@ class NodeEngine implements Engine {
     this.#httpFront.closePooled(service, instance);
   }
 
-  drain(keepsReach: boolean): Promise<void> {
-    this.#keepsReach = keepsReach;
-    for (const { acceptor, settings } of this.#listeners.values())
-      if (!keepsReach || !settings.isReach) acceptor.close();
+  drain(): Promise<void> {
+    for (const { acceptor } of this.#listeners.values()) acceptor.close();
     this.#httpFront.closeWhenIdle(null);
-    const tellOthers = this.#onDrained;
-    return new Promise((resolve) => {
-      this.#onDrained = () => {
-        tellOthers?.();
-        resolve();
-      };
-      this.#noteDrained();
+    this.#drained ??= new Promise((resolve) => {
+      this.#onDrained = resolve;
     });
+    this.#noteDrained();
+    return this.#drained;
   }
 
   #createTlsFront(listener: ListenerSettings): TlsFront {
@@ -143,9 +138,7 @@ class NodeEngine implements Engine {
   }
 
   #noteDrained(): void {
-    for (const { listener } of this.#connections)
-      if (!listener.isReach || !this.#keepsReach) return;
-    this.#onDrained?.();
+    if (this.#connections.size === 0) this.#onDrained?.();
   }
 }
 

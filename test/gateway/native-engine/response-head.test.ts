@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { output } from '../../../src/gateway/native-engine/http/peer.js';
+import {
+  INPUT_AT,
+  bytes as memory,
+  OUTPUT_AT,
+} from '../../../src/gateway/native-engine/http/memory.js';
 import {
   interpretResponse,
   type ResponseFacts,
@@ -29,9 +33,10 @@ function rewrite(text: string, isChunked = false, connection: 'close' | null = n
   if (typeof scanned === 'string') return scanned;
   const facts = interpretResponse(bytes, 0, scanned.scanner, false);
   if (typeof facts === 'string') return facts;
-  const plan = { isChunked, connection };
-  const length = writeResponseHead(bytes, 0, scanned.end, scanned.scanner, plan);
-  return output.bytes.toString('latin1', 0, length);
+  bytes.copy(memory, INPUT_AT);
+  const end = INPUT_AT + scanned.end;
+  const to = writeResponseHead(INPUT_AT, end, scanned.scanner, isChunked, connection);
+  return memory.toString('latin1', OUTPUT_AT, to);
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n';

@@ -1,23 +1,18 @@
 import { hexDigit, LF } from '../../byte-classes.js';
+import { endLine } from './copy-fields.js';
+import { bytes, move } from './memory.js';
 
 const LAST_CHUNK = '0\r\n\r\n';
 
-/** Writes bytes as one chunk (RFC 9112 7.1). Returns where it stopped writing. */
-export function writeChunk(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  out: Buffer,
-  outAt: number,
-): number {
-  if (from === to) return outAt;
-  let at = outAt + out.write(`${(to - from).toString(16)}\r\n`, outAt, 'latin1');
-  at += bytes.copy(out, at, from, to);
-  return at + out.write('\r\n', at, 'latin1');
+/** Writes bytes of the memory to `at` as one chunk (RFC 9112 7.1). Returns where it stopped writing. */
+export function writeChunk(from: number, to: number, at: number): number {
+  if (from === to) return at;
+  const sizeEnd = endLine(at + bytes.write((to - from).toString(16), at, 'latin1'));
+  return endLine(move(from, to, sizeEnd));
 }
 
-export function writeLastChunk(out: Buffer, at: number): number {
-  return at + out.write(LAST_CHUNK, at, 'latin1');
+export function writeLastChunk(at: number): number {
+  return at + bytes.write(LAST_CHUNK, at, 'latin1');
 }
 
 const IN_SIZE = 0;
@@ -31,14 +26,14 @@ export class Dechunker {
   #state = IN_SIZE;
   #leftBytes = 0;
 
-  /** Writes the data of these bytes, and returns where it stopped writing. */
-  decode(bytes: Buffer, from: number, to: number, out: Buffer, outAt: number): number {
+  /** Writes the data of these bytes of the memory to `writeAt`, and returns where it stopped writing. */
+  decode(from: number, to: number, writeAt: number): number {
     let at = from;
-    let written = outAt;
+    let written = writeAt;
     while (at < to && this.#state !== IN_TRAILERS) {
       if (this.#state === IN_DATA) {
         const end = Math.min(to, at + this.#leftBytes);
-        written += bytes.copy(out, written, at, end);
+        written = move(at, end, written);
         this.#leftBytes -= end - at;
         if (this.#leftBytes === 0) this.#state = AFTER_DATA;
         at = end;

@@ -11,10 +11,12 @@ import {
 import { RequestFraming } from '../../request-framing.js';
 import type { RequestHead } from '../../request-head.js';
 import type { Accepted, NativeConnection } from '../context.js';
+import { ClientOrigin } from './client-origin.js';
 import { Exchange } from './exchange.js';
 import { FreeList } from './free-list.js';
 import type { HttpFront, HttpListener } from './http-front.js';
-import { AT_END, BROKEN, input, NOTHING_NOW, PEER_EVENTS, Peer } from './peer.js';
+import { INPUT_AT, bytes as memoryBytes } from './memory.js';
+import { AT_END, BROKEN, NOTHING_NOW, PEER_EVENTS, Peer } from './peer.js';
 
 /** A FIN this soon after the last byte is a client's that has said all and still listens. */
 const HALF_CLOSE_MS = 100;
@@ -35,7 +37,6 @@ type State = 'open' | 'closing' | 'lingering' | 'gone';
  */
 export class ClientConnection implements NativeConnection, EventHandler {
   readonly service = null;
-  readonly isReach = false;
   readonly instance = null;
   readonly peer: Peer;
   exchange: Exchange | null = null;
@@ -46,7 +47,8 @@ export class ClientConnection implements NativeConnection, EventHandler {
   /** The request at hand, or the next, is the last one. */
   isLast: boolean;
   /** When the last byte came, or the last answer ended. */
-  lastMs = performance.now();
+  lastMs: number;
+  readonly origin: ClientOrigin;
   #headSinceMs: number | null = null;
   #deadlineMs = 0;
   #lingerBytes = LINGER_BYTES;
@@ -62,7 +64,9 @@ export class ClientConnection implements NativeConnection, EventHandler {
     readonly refusal: RefusalCode | null,
   ) {
     this.peer = new Peer(accepted.fd);
+    this.origin = new ClientOrigin(accepted, listener);
     this.isLast = refusal !== null;
+    this.lastMs = front.context.loop.nowMs;
     front.context.connections.add(this);
     front.context.loop.add(accepted.fd, PEER_EVENTS, this);
   }
@@ -92,7 +96,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
       const { rest } = this;
       if (rest !== null) {
         this.rest = null;
-        this.#read(rest, rest.length);
+        this.#read(rest, 0, rest.length);
         continue;
       }
       if (!this.peer.isReadable) break;
@@ -103,7 +107,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
       const received = this.#receive();
       if (received <= 0) break;
       leftBytes -= received;
-      this.#read(input.bytes, received);
+      this.#read(memoryBytes, INPUT_AT, INPUT_AT + received);
     }
     this.#isReading = false;
     // What came of a body behind its head may be all: no event tells of it again.
@@ -123,16 +127,16 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   #receive(): number {
     const received = this.peer.receive();
-    if (received > 0) this.lastMs = performance.now();
+    if (received > 0) this.lastMs = this.front.context.loop.nowMs;
     else if (received === AT_END) this.finish();
     else if (received === BROKEN) this.destroy();
     return received;
   }
 
-  #read(bytes: Buffer, to: number): void {
+  #read(bytes: Buffer, from: number, to: number): void {
     this.framing ??= framings.take();
     const { framing } = this;
-    for (let at = 0; ; ) {
+    for (let at = from; ; ) {
       const step = framing.read(bytes, at, to);
       at = framing.position;
       if (step === 'need-more') {
@@ -149,7 +153,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   /** Returns how far the request's bytes were taken. */
   #begin(framing: RequestFraming, bytes: Buffer, at: number, to: number): number {
-    const head = framing.head as RequestHead;
+    const { head } = framing;
     this.#headSinceMs = null;
     this.isLast ||= !head.keepAlive;
     const exchange = new Exchange(this, head, this.lastMs);
@@ -166,19 +170,19 @@ export class ClientConnection implements NativeConnection, EventHandler {
   keepRest(bytes: Buffer, at: number, to: number): void {
     if (at >= to) return;
     const left = bytes.subarray(at, to);
-    this.rest = bytes === input.bytes ? Buffer.from(left) : left;
+    this.rest = bytes === memoryBytes ? Buffer.from(left) : left;
   }
 
   /** The client sends no more. Whether it left or waits for its answer, only time can tell. */
   #judgeEnd(exchange: Exchange): void {
     if (!exchange.isRequestEnded) return;
-    let isPatient = performance.now() - this.lastMs < HALF_CLOSE_MS;
+    let isPatient = this.front.context.loop.nowMs - this.lastMs < HALF_CLOSE_MS;
     if (this.rest === null) {
       const received = this.peer.receive();
       if (received === BROKEN) return this.leave();
       if (received === NOTHING_NOW) return;
       if (received > 0) {
-        this.keepRest(input.bytes, 0, received);
+        this.keepRest(memoryBytes, INPUT_AT, INPUT_AT + received);
         isPatient = true;
       }
     }
@@ -198,7 +202,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.#hasServed = true;
     if (closes || this.isLast) return this.finish();
     if (this.framing?.isHeld) this.framing.continueHttp();
-    this.lastMs = performance.now();
+    this.lastMs = this.front.context.loop.nowMs;
     this.advance();
   }
 

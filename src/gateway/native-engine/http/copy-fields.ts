@@ -1,52 +1,73 @@
-import { SPACE } from '../../byte-classes.js';
+import { COLON, CR, LF, SPACE } from '../../byte-classes.js';
+import type { FieldTable } from '../../request-head.js';
+import { bytes, move } from './memory.js';
 
-/** A field's mark: it is sent on. */
-export const KEEP = 0;
-export const DROP = 1;
 const EMPTY_LINE_BYTES = 2;
+/** Kinds that a field may have (field-names.ts), and one for those that are dropped in any case. */
+const KINDS = 32;
+export const DROPPED = KINDS - 1;
 
-/** The fields of a head that lies in `bytes` from `base` to `end`. */
-export interface ScannedFields {
-  readonly bytes: Buffer;
-  readonly base: number;
-  readonly end: number;
-  /** As `FieldSection` has them. */
-  readonly offsets: ArrayLike<number>;
-  readonly offsetCount: number;
-  /** One for each field. */
-  readonly marks: ArrayLike<number>;
+/** Which kinds of fields aren't sent on. */
+export function dropping(...kinds: readonly number[]): Uint8Array {
+  const dropped = new Uint8Array(KINDS);
+  for (const kind of [...kinds, DROPPED]) dropped[kind] = 1;
+  return dropped;
 }
 
-/** Copies the fields marked `KEEP`, each in one form: `Name: value`. Returns where it stopped writing. */
+/**
+ * Copies the fields of a head that lies in the memory from `base` to `end` to `at`, each in one form,
+ * `Name: value`, and returns where it stopped writing. `from`: what lies between there and the first
+ * field goes with it; -1: nothing does.
+ */
 export function copyFields(
-  { bytes, base, end, offsets, offsetCount, marks }: ScannedFields,
-  to: Buffer,
-  toAt: number,
+  base: number,
+  end: number,
+  { offsets, offsetCount, kinds }: FieldTable,
+  dropped: Uint8Array,
+  from: number,
+  at: number,
 ): number {
   const fieldsEnd = end - EMPTY_LINE_BYTES;
-  let at = toAt;
-  let runFrom = -1;
+  let to = at;
+  let runFrom = from;
   for (let index = 0; index < offsetCount; index += 4) {
     const start = base + (offsets[index] as number);
-    const nameEnd = base + (offsets[index + 1] as number);
-    const valueStart = base + (offsets[index + 2] as number);
-    const valueEnd = base + (offsets[index + 3] as number);
+    const isKept = dropped[kinds[index >> 2] as number] === 0;
     const next = index + 4 < offsetCount ? base + (offsets[index + 4] as number) : fieldsEnd;
-    const isKept = marks[index >> 2] === KEEP;
-    const isPlain =
-      valueStart === nameEnd + 2 && bytes[nameEnd + 1] === SPACE && next === valueEnd + 2;
-    if (isKept && isPlain) {
+    if (isKept && isPlain(base, offsets, index, next)) {
       if (runFrom < 0) runFrom = start;
       continue;
     }
-    if (runFrom >= 0) at += bytes.copy(to, at, runFrom, start);
+    if (runFrom >= 0) to = move(runFrom, start, to);
     runFrom = -1;
-    if (!isKept) continue;
-    at += bytes.copy(to, at, start, nameEnd);
-    at += to.write(': ', at, 'latin1');
-    at += bytes.copy(to, at, valueStart, valueEnd);
-    at += to.write('\r\n', at, 'latin1');
+    if (isKept) to = copyInOneForm(base, offsets, index, to);
   }
-  if (runFrom >= 0) at += bytes.copy(to, at, runFrom, fieldsEnd);
-  return at;
+  return runFrom < 0 ? to : move(runFrom, fieldsEnd, to);
+}
+
+/** Whether one space and nothing else stands around the value. */
+function isPlain(base: number, offsets: ArrayLike<number>, index: number, next: number): boolean {
+  const nameEnd = base + (offsets[index + 1] as number);
+  const valueStart = base + (offsets[index + 2] as number);
+  const valueEnd = base + (offsets[index + 3] as number);
+  return valueStart === nameEnd + 2 && bytes[nameEnd + 1] === SPACE && next === valueEnd + 2;
+}
+
+function copyInOneForm(
+  base: number,
+  offsets: ArrayLike<number>,
+  index: number,
+  at: number,
+): number {
+  let to = move(base + (offsets[index] as number), base + (offsets[index + 1] as number), at);
+  bytes[to] = COLON;
+  bytes[to + 1] = SPACE;
+  to = move(base + (offsets[index + 2] as number), base + (offsets[index + 3] as number), to + 2);
+  return endLine(to);
+}
+
+export function endLine(at: number): number {
+  bytes[at] = CR;
+  bytes[at + 1] = LF;
+  return at + 2;
 }

@@ -1,9 +1,10 @@
 import { ByteStore } from '../../byte-store.js';
 import { ChunkedScanner } from '../../chunked.js';
-import { checkResponseTrailerName } from '../../field-names.js';
+import { kindOfResponseTrailer } from '../../field-names.js';
 import { Dechunker, writeChunk, writeLastChunk } from './body-coding.js';
 import { FreeList } from './free-list.js';
-import { AT_END, BROKEN, input, NOTHING_NOW, output, type Peer } from './peer.js';
+import { INPUT_AT, bytes as memoryBytes, move, OUTPUT_AT, stage } from './memory.js';
+import { AT_END, BROKEN, NOTHING_NOW, type Peer } from './peer.js';
 import type { RelayedRequest } from './relayed-request.js';
 import { interpretResponse, type ResponseFacts } from './response-head.js';
 import { copyResponseHead, writeResponseHead } from './response-head-writer.js';
@@ -23,7 +24,7 @@ const CHUNKED_LIMITS = {
 
 const scanners = new FreeList(() => new ResponseScanner(), 64);
 const chunkedScanners = new FreeList(
-  () => new ChunkedScanner(CHUNKED_LIMITS, checkResponseTrailerName),
+  () => new ChunkedScanner(CHUNKED_LIMITS, kindOfResponseTrailer),
   64,
 );
 
@@ -44,8 +45,8 @@ export class Download {
   isDelimitedByClose = false;
   #coding: Coding = 'same';
   #leftBytes = 0;
-  /** Of the head, while it is in `output`. */
-  #composed = 0;
+  /** Where the head ends that is composed and not yet sent. */
+  #composedTo = OUTPUT_AT;
   #scanner: ResponseScanner | null = null;
   /** A head that came in part. */
   #partialHead: ByteStore | null = null;
@@ -83,7 +84,7 @@ export class Download {
     if (received === BROKEN) return this.#fail('broke off');
     if (received === AT_END) return this.#end();
     this.hasBegun = true;
-    if (this.#splice?.isEmpty ?? true) this.#take(0, received);
+    if (this.#splice?.isEmpty ?? true) this.#take(INPUT_AT, INPUT_AT + received);
     return received;
   }
 
@@ -108,7 +109,7 @@ export class Download {
   #end(): number {
     const isWhole = this.isHeadSent && this.facts?.body === 'close';
     if (!isWhole) return this.#fail(this.hasBegun ? 'broke off' : 'closed without an answer');
-    if (this.#coding === 'chunk') this.#sendOutput(writeLastChunk(output.bytes, 0));
+    if (this.#coding === 'chunk') this.#sendOutput(writeLastChunk(OUTPUT_AT));
     this.isComplete = true;
     return 0;
   }
@@ -118,7 +119,7 @@ export class Download {
     return -1;
   }
 
-  /** Bytes in `input`. */
+  /** Bytes of the memory. */
   #take(from: number, to: number): void {
     let at = from;
     while (this.facts === null) {
@@ -135,41 +136,39 @@ export class Download {
     const store = this.#partialHead;
     if (store === null) {
       scanner.reset();
-      const end = scanner.scan(input.bytes, from, to, from);
-      return this.#judgeHead(input.bytes, from, end, to - end, to);
+      const end = scanner.scan(memoryBytes, from, to, from);
+      return this.#judgeHead(memoryBytes, from, end, to - end, to);
     }
     const before = store.length;
-    store.append(input.bytes, from, to);
+    store.append(memoryBytes, from, to);
     const { bytes } = store;
     const end = scanner.scan(bytes, before, bytes.length, 0);
     if (scanner.done) this.#partialHead = null;
     return this.#judgeHead(bytes, 0, end, bytes.length - end, to);
   }
 
-  /** The head lies in `bytes` from `base` to `end`; `followingBytes` are behind it, up to `to` of `input`. */
-  #judgeHead(bytes: Buffer, base: number, end: number, followingBytes: number, to: number): number {
+  /** The head lies in `bytes` from `from` to `end`; `followingBytes` are behind it, up to `to` of the input. */
+  #judgeHead(bytes: Buffer, from: number, end: number, followingBytes: number, to: number): number {
     const scanner = this.#scanner as ResponseScanner;
     if (scanner.fault !== null) return this.#fail(scanner.fault);
     if (!scanner.done) {
-      if (this.#partialHead === null && base < end) {
+      if (this.#partialHead === null && from < end) {
         this.#partialHead = new ByteStore();
-        this.#partialHead.append(bytes, base, end);
+        this.#partialHead.append(bytes, from, end);
       }
       return -1;
     }
-    const facts = interpretResponse(
-      bytes,
-      base,
-      scanner,
-      this.request.exchange.head.method === 'HEAD',
-    );
+    const { method } = this.request.exchange.head;
+    const facts = interpretResponse(bytes, from, scanner, method === 'HEAD');
     if (typeof facts === 'string') return this.#fail(facts);
+    const base = stage(bytes, from, end);
+    const baseEnd = base + end - from;
     if (facts.status === SWITCHING_PROTOCOLS) {
-      const behind = input.bytes.subarray(to - followingBytes, to);
-      return this.#upgrade(copyResponseHead(bytes, base, end), behind);
+      const behind = memoryBytes.subarray(to - followingBytes, to);
+      return this.#upgrade(copyResponseHead(base, baseEnd), behind);
     }
-    if (facts.status < 200) this.#inform(bytes, base, end, facts.status);
-    else this.#begin(bytes, base, end, facts);
+    if (facts.status < 200) this.#inform(base, baseEnd, facts.status);
+    else this.#begin(base, baseEnd, facts);
     return to - followingBytes;
   }
 
@@ -179,14 +178,14 @@ export class Download {
   }
 
   /** Sends a 1xx response on (RFC 9110 15.2); HTTP/1.0 has none. */
-  #inform(bytes: Buffer, base: number, end: number, status: number): void {
+  #inform(base: number, end: number, status: number): void {
     this.request.onInformed(status);
     if (this.request.exchange.head.minorVersion === 0) return;
-    const plan = { isChunked: false, connection: null };
-    this.#sendOutput(writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan));
+    const scanner = this.#scanner as ResponseScanner;
+    this.#sendOutput(writeResponseHead(base, end, scanner, false, null));
   }
 
-  #begin(bytes: Buffer, base: number, end: number, facts: ResponseFacts): void {
+  #begin(base: number, end: number, facts: ResponseFacts): void {
     const { exchange, client } = this.request;
     const isOld = exchange.head.minorVersion === 0;
     this.facts = facts;
@@ -199,9 +198,9 @@ export class Download {
     this.isDelimitedByClose = hasOpenEnd && isOld;
     client.isLast ||= this.isDelimitedByClose || this.request.leavesBodyUnread(facts);
     const connection = client.isLast ? 'close' : isOld ? 'keep-alive' : null;
-    const plan = { isChunked: hasOpenEnd && !isOld, connection } as const;
-    this.#composed = writeResponseHead(bytes, base, end, this.#scanner as ResponseScanner, plan);
-    scanners.give(this.#scanner as ResponseScanner);
+    const scanner = this.#scanner as ResponseScanner;
+    this.#composedTo = writeResponseHead(base, end, scanner, hasOpenEnd && !isOld, connection);
+    scanners.give(scanner);
     this.#scanner = null;
   }
 
@@ -209,21 +208,21 @@ export class Download {
     const end = this.#scanBody(from, to);
     if (end < 0) return;
     if (this.isComplete && end < to) this.isSpoilt = true;
-    const composed = this.#composed;
-    this.#composed = 0;
+    const composedTo = this.#composedTo;
+    this.#composedTo = OUTPUT_AT;
     this.isHeadSent = true;
-    if (this.#coding === 'same') return this.#sendSame(composed, from, end);
-    let length =
+    if (this.#coding === 'same') return this.#sendSame(composedTo, from, end);
+    let outputTo =
       this.#coding === 'chunk'
-        ? writeChunk(input.bytes, from, end, output.bytes, composed)
-        : this.#dechunk(from, end, composed);
-    if (this.isComplete && this.#coding === 'chunk') length = writeLastChunk(output.bytes, length);
-    this.#sendOutput(length);
+        ? writeChunk(from, end, composedTo)
+        : this.#dechunk(from, end, composedTo);
+    if (this.isComplete && this.#coding === 'chunk') outputTo = writeLastChunk(outputTo);
+    this.#sendOutput(outputTo);
   }
 
-  #dechunk(from: number, to: number, composed: number): number {
+  #dechunk(from: number, to: number, at: number): number {
     this.#dechunker ??= new Dechunker();
-    return this.#dechunker.decode(input.bytes, from, to, output.bytes, composed);
+    return this.#dechunker.decode(from, to, at);
   }
 
   /** Where what belongs to the body ends; negative: it was all over. */
@@ -246,24 +245,24 @@ export class Download {
   }
 
   #scanChunked(chunked: ChunkedScanner, from: number, to: number): number {
-    const end = chunked.scan(input.bytes, from, to);
+    const end = chunked.scan(memoryBytes, from, to);
     if (chunked.refusal !== null) return this.#fail(chunked.refusal.reason);
     this.isComplete = chunked.done;
     return end;
   }
 
-  #sendSame(composed: number, from: number, to: number): void {
-    if (composed === 0) {
+  #sendSame(composedTo: number, from: number, to: number): void {
+    if (composedTo === OUTPUT_AT) {
       this.bytesOut += to - from;
-      this.request.client.peer.send(input, from, to - from);
+      this.request.client.peer.send(from, to);
       return;
     }
-    this.#sendOutput(composed + input.bytes.copy(output.bytes, composed, from, to));
+    this.#sendOutput(move(from, to, composedTo));
   }
 
-  #sendOutput(length: number): void {
-    this.bytesOut += length;
-    this.request.client.peer.send(output, 0, length);
+  #sendOutput(to: number): void {
+    this.bytesOut += to - OUTPUT_AT;
+    this.request.client.peer.send(OUTPUT_AT, to);
   }
 
   /** It is over, whole or not. */

@@ -12,9 +12,8 @@ import {
 import type { RequestHead } from '../../request-head.js';
 import { refusalOf } from '../context.js';
 import type { ClientConnection } from './client-connection.js';
-import { output } from './peer.js';
+import { OutgoingHead } from './outgoing-head.js';
 import { RelayedRequest } from './relayed-request.js';
-import { writeRequestHead } from './request-head-writer.js';
 
 /** nginx's way to say in a log that the client left before the answer. */
 const STATUS_CLIENT_LEFT = 499;
@@ -33,11 +32,11 @@ export class Exchange {
 
   constructor(
     readonly client: ClientConnection,
-    /** Its `rawBytes` and `headers` are gone after `begin`. */
+    /** Of its texts only those that were settled are to be had after `begin`. */
     readonly head: RequestHead,
     private readonly beganMs: number,
   ) {
-    this.bytesIn = head.rawBytes.length;
+    this.bytesIn = head.end - head.base;
   }
 
   /** Decides what becomes of the request, as far as that is known at once. */
@@ -51,6 +50,7 @@ export class Exchange {
     const match = table.match(listener.name, accepted.destination, head.host, null);
     if (!match) return this.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
     this.#match = match;
+    if (host.logsAccess) head.settle();
     try {
       const demand = this.#demandFor(match);
       const use = host.tryAcquire(demand);
@@ -82,14 +82,16 @@ export class Exchange {
 
   #hold(demand: Demand): void {
     const { host, loop } = this.client.front.context;
-    const outgoing = this.composeForLater();
+    const outgoing = this.compose(false);
     if (outgoing === null) return;
+    outgoing.keep();
+    this.head.settle();
     this.#abort = new AbortController();
     loop.needTurn();
     host.acquire(demand, this.#abort.signal).then(
       (use) => {
         this.#abort = null;
-        this.#heldMs = performance.now() - this.beganMs;
+        this.#heldMs = this.client.front.context.loop.nowMs - this.beganMs;
         if (this.isOver) use.end();
         else this.#relay(use, outgoing);
         // What came of a body meanwhile waits, where a pooled connection took the head at once.
@@ -99,7 +101,7 @@ export class Exchange {
     );
   }
 
-  #relay(use: Use, outgoing: Buffer | null): void {
+  #relay(use: Use, outgoing: OutgoingHead | null): void {
     const relayed = new RelayedRequest(this, this.#match as RouteMatch, use);
     this.#relayed = relayed;
     try {
@@ -109,24 +111,12 @@ export class Exchange {
     }
   }
 
-  /** Writes the head for the upstream into `output`, and returns its length; negative: it was refused. */
-  compose(): number {
-    const { accepted, listener } = this.client;
-    const length = writeRequestHead(this.head, {
-      protocol: 'http',
-      peerIp: ipOf(accepted.source),
-      isTrusted: listener.isTrusted,
-      destination: accepted.destination,
-      destinationText: accepted.destinationText,
-    });
-    if (length < 0) this.refuse(new Refusal('headers-too-large', null, 'too large to send on'));
-    return length;
-  }
-
-  /** The same as bytes that stay; null: it was refused. */
-  composeForLater(): Buffer | null {
-    const length = this.compose();
-    return length < 0 ? null : Buffer.from(output.bytes.subarray(0, length));
+  /** The head for the upstream; null: it was refused. `mayRepeat`: it may have to be sent again. */
+  compose(mayRepeat: boolean): OutgoingHead | null {
+    const outgoing = new OutgoingHead();
+    if (outgoing.compose(this.head, this.client.origin, mayRepeat)) return outgoing;
+    this.refuse(new Refusal('headers-too-large', null, 'too large to send on'));
+    return null;
   }
 
   /** Bytes of the body that came with the head; returns how far they were taken. */
@@ -225,15 +215,8 @@ export class Exchange {
       status,
       bytesIn,
       bytesOut,
-      durationMs: performance.now() - this.beganMs,
+      durationMs: this.client.front.context.loop.nowMs - this.beganMs,
       heldMs: this.#heldMs,
     });
   }
-}
-
-/** The address of `ip:port` or `[ip6]:port`; null for Unix clients. */
-function ipOf(source: string): string | null {
-  if (source.startsWith('unix:')) return null;
-  if (source.startsWith('[')) return source.slice(1, source.indexOf(']'));
-  return source.slice(0, source.lastIndexOf(':'));
 }

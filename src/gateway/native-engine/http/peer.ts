@@ -8,17 +8,10 @@ import {
   sendFrom,
   TransferBuffer,
 } from '../../../sys/stream-io.js';
+import { bytes, INPUT_AT, INPUT_BYTES, KEPT_AT, KEPT_END, memory } from './memory.js';
 
 export const PEER_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
-const INPUT_BYTES = 64 * 1024;
-/** A head with all that forwarding adds to it; or a head, what came with it of a body, and framing. */
-const OUTPUT_BYTES = 384 * 1024;
-
-/** One for all connections of a thread: what is read lies here until the next `receive`. */
-export const input = new TransferBuffer(INPUT_BYTES);
-/** What is composed lies here until it is sent: nothing stays between two calls. */
-export const output = new TransferBuffer(OUTPUT_BYTES);
 const glance = new TransferBuffer(8);
 
 export const AT_END = 0;
@@ -48,9 +41,9 @@ export class Peer {
     if (events & EPOLLOUT) this.isWritable = true;
   }
 
-  /** How many bytes are in `input` now, `AT_END`, `NOTHING_NOW` or `BROKEN`. */
+  /** How many bytes are at `INPUT_AT` now, `AT_END`, `NOTHING_NOW` or `BROKEN`. */
   receive(): number {
-    const received = receiveInto(this.fd, input, 0, INPUT_BYTES);
+    const received = receiveInto(this.fd, memory, INPUT_AT, INPUT_BYTES);
     if (received > 0) {
       if (received < INPUT_BYTES && !this.hasHungUp) this.isReadable = false;
       return received;
@@ -71,41 +64,44 @@ export class Peer {
     return receiveInto(this.fd, glance, 0, 1) === -EAGAIN;
   }
 
-  /** Sends from `input` or `output`; what finds no room is kept for `flush`. */
-  send(from: TransferBuffer, offset: number, length: number): void {
-    if (this.isBroken || length === 0) return;
-    const sent = this.pending ? 0 : this.#sendNow(from, offset, length);
-    if (sent === length || this.isBroken) return;
-    const left = from.bytes.subarray(offset + sent, offset + length);
+  /** Sends bytes of the memory; what finds no room is kept for `flush`. */
+  send(from: number, to: number): void {
+    if (this.isBroken || from === to) return;
+    const sent = this.pending ? 0 : this.#sendNow(from, to);
+    if (from + sent === to || this.isBroken) return;
+    const left = bytes.subarray(from + sent, to);
     this.pending = this.pending ? Buffer.concat([this.pending, left]) : Buffer.from(left);
   }
 
   /** As `send`, from anywhere. */
-  sendBytes(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length && !this.isBroken; at += INPUT_BYTES) {
-      const length = bytes.copy(output.bytes, 0, at, at + INPUT_BYTES);
-      this.send(output, 0, length);
+  sendBytes(source: Buffer): void {
+    for (let at = 0; at < source.length && !this.isBroken; at += KEPT_END - KEPT_AT) {
+      this.send(KEPT_AT, this.#fill(source, at));
     }
+  }
+
+  /** Brings a piece into the memory; returns where it ends there. */
+  #fill(source: Buffer, at: number): number {
+    return KEPT_AT + source.copy(bytes, KEPT_AT, at, at + KEPT_END - KEPT_AT);
   }
 
   /** Sends what was kept. Whether all of it is sent. */
   flush(): boolean {
-    const bytes = this.pending;
-    if (bytes === null) return !this.isBroken;
+    const kept = this.pending;
+    if (kept === null) return !this.isBroken;
     let at = 0;
-    while (at < bytes.length && this.isWritable && !this.isBroken) {
-      const length = bytes.copy(output.bytes, 0, at, at + INPUT_BYTES);
-      at += this.#sendNow(output, 0, length);
+    while (at < kept.length && this.isWritable && !this.isBroken) {
+      at += this.#sendNow(KEPT_AT, this.#fill(kept, at));
     }
-    this.pending = at === bytes.length || this.isBroken ? null : bytes.subarray(at);
+    this.pending = at === kept.length || this.isBroken ? null : kept.subarray(at);
     return this.pending === null && !this.isBroken;
   }
 
-  #sendNow(from: TransferBuffer, offset: number, length: number): number {
+  #sendNow(from: number, to: number): number {
     if (!this.isWritable) return 0;
-    const sent = sendFrom(this.fd, from, offset, length);
+    const sent = sendFrom(this.fd, memory, from, to - from);
     if (sent >= 0) {
-      if (sent < length) this.isWritable = false;
+      if (sent < to - from) this.isWritable = false;
       return sent;
     }
     this.isWritable = false;

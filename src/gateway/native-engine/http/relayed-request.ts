@@ -5,7 +5,9 @@ import { Dialer, type DialerOwner } from '../dialer.js';
 import type { ClientConnection } from './client-connection.js';
 import { Download } from './download.js';
 import type { Exchange } from './exchange.js';
-import { output, type Peer } from './peer.js';
+import { bytes as memoryBytes } from './memory.js';
+import type { OutgoingHead } from './outgoing-head.js';
+import type { Peer } from './peer.js';
 import type { ResponseFacts } from './response-head.js';
 import { UpgradedConnection } from './upgraded-connection.js';
 import { Upload } from './upload.js';
@@ -23,7 +25,9 @@ export class RelayedRequest implements DialerOwner {
   readonly #upload: Upload | null;
   #dialer: Dialer | null = null;
   /** The head, while it may have to be sent, or sent again. */
-  #outgoing: Buffer | null = null;
+  #outgoing: OutgoingHead | null = null;
+  /** It is composed, and goes out together with what came of the body. */
+  #awaitsBody = false;
   #isHeadOut = false;
   #isUploadBroken = false;
   #isAnswered = false;
@@ -63,23 +67,29 @@ export class RelayedRequest implements DialerOwner {
   }
 
   /** Sends it on a pooled connection, else on one that is dialled. `outgoing`: its head, composed before. */
-  start(outgoing: Buffer | null): void {
-    this.#outgoing = outgoing;
+  start(outgoing: OutgoingHead | null): void {
     const isRepeatable = this.#isRepeatable;
-    const pooled = this.#pool().take(performance.now(), true);
-    if (pooled === null) {
-      this.#outgoing ??= this.exchange.composeForLater();
-      if (this.#outgoing !== null) this.#dial();
+    const pooled = this.#pool().take(this.client.front.context.loop.nowMs, !isRepeatable);
+    this.#outgoing = outgoing ?? this.exchange.compose(isRepeatable || pooled === null);
+    if (this.#outgoing === null) {
+      pooled?.pool.close(pooled);
+    } else if (pooled === null) {
+      this.#outgoing.keep();
+      this.#dial();
+    } else {
+      this.#attach(pooled);
+      this.#sendFirst(outgoing === null, isRepeatable);
+    }
+  }
+
+  #sendFirst(isFresh: boolean, isRepeatable: boolean): void {
+    if (isFresh && this.#upload) {
+      this.#isHeadOut = true;
+      this.#awaitsBody = true;
       return;
     }
-    this.#attach(pooled);
-    if (this.#outgoing !== null) return this.#sendHead(this.#outgoing);
-    const length = this.exchange.compose();
-    if (length < 0) return;
-    if (isRepeatable) this.#outgoing = Buffer.from(output.bytes.subarray(0, length));
-    this.#isHeadOut = true;
-    pooled.peer.send(output, 0, length);
-    this.#noteHeadOut(pooled);
+    this.#sendHead();
+    if (isRepeatable) this.#outgoing?.keep();
   }
 
   get #isRepeatable(): boolean {
@@ -97,22 +107,23 @@ export class RelayedRequest implements DialerOwner {
     upstream.request = this;
   }
 
-  #sendHead(head: Buffer): void {
+  #sendHead(): void {
     const upstream = this.upstream as UpstreamConnection;
     this.#isHeadOut = true;
-    upstream.peer.sendBytes(head);
+    this.#awaitsBody = false;
+    this.#outgoing?.sendTo(upstream.peer);
     this.#noteHeadOut(upstream);
   }
 
   #noteHeadOut({ peer }: UpstreamConnection): void {
     if (peer.isBroken) this.onUpstreamFailed('broke off');
-    else if (this.#upload) this.client.lastMs = performance.now();
+    else if (this.#upload) this.client.lastMs = this.client.front.context.loop.nowMs;
   }
 
   onSocket(fd: number, isConnected: boolean): void {
     this.#attach(this.#pool().open(fd, isConnected));
     if (!isConnected) return;
-    this.#sendHead(this.#outgoing as Buffer);
+    this.#sendHead();
     this.moveUpload();
   }
 
@@ -139,11 +150,24 @@ export class RelayedRequest implements DialerOwner {
 
   /** Bytes of the body that came with the head; returns how far they were taken. */
   takeBody(bytes: Buffer, from: number, to: number): number {
-    return this.#upload && this.isUploading ? this.#upload.take(bytes, from, to) : from;
+    const at = this.#upload && this.isUploading ? this.#upload.take(bytes, from, to) : from;
+    if (this.#awaitsBody && this.isUploading) this.#sendHead();
+    return at;
+  }
+
+  /** Sends bytes of the body. */
+  sendBody(bytes: Buffer, from: number, to: number): void {
+    if (this.#awaitsBody) {
+      if (bytes === memoryBytes && this.#outgoing?.append(from, to)) return;
+      this.#sendHead();
+    }
+    const peer = this.upstream?.peer;
+    if (bytes === memoryBytes) peer?.send(from, to);
+    else peer?.sendBytes(bytes.subarray(from, to));
   }
 
   onUpstreamEvents(): void {
-    if (!this.#isHeadOut) this.#sendHead(this.#outgoing as Buffer);
+    if (!this.#isHeadOut) this.#sendHead();
     if (this.#isAnswered && !this.#isReleased) return this.#lookAfterAnswer();
     this.download.move();
     this.moveUpload();
@@ -186,7 +210,7 @@ export class RelayedRequest implements DialerOwner {
   onInformed(status: number): void {
     if (status !== 100) return;
     this.#isBodyAwaited = true;
-    this.client.lastMs = performance.now();
+    this.client.lastMs = this.client.front.context.loop.nowMs;
   }
 
   /** Whether the answer is such that the rest of the request isn't wanted any more. */
@@ -256,6 +280,7 @@ export class RelayedRequest implements DialerOwner {
     }
     this.#isReleased = true;
     exchange.isOver = true;
+    this.#outgoing?.release();
     this.download.release();
     this.#upload?.release();
     upstream.pool.letGo(upstream);
@@ -276,6 +301,7 @@ export class RelayedRequest implements DialerOwner {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#dialer?.stop();
+    this.#outgoing?.release();
     this.#outgoing = null;
     this.download.release();
     this.#upload?.release();
@@ -283,7 +309,7 @@ export class RelayedRequest implements DialerOwner {
     const { facts, isSpoilt } = this.download;
     this.upstream = null;
     if (upstream && isReusable && !isSpoilt && facts?.keepAlive) {
-      upstream.pool.give(upstream, performance.now(), facts.timeoutMs);
+      upstream.pool.give(upstream, this.client.front.context.loop.nowMs, facts.timeoutMs);
     } else upstream?.pool.close(upstream);
     this.use.end();
   }

@@ -1,4 +1,5 @@
 import { CR, FIELD_VALUE, LF, SPACE, skipClass } from '../../byte-classes.js';
+import { kindOfResponseHeader } from '../../field-names.js';
 import { FieldSection } from '../../field-section.js';
 
 const PREFIX = 'HTTP/1.';
@@ -16,9 +17,7 @@ const FIELDS = 2;
  * could read differently is a fault. Keeps offsets and copies nothing; it is used again after `reset`.
  */
 export class ResponseScanner {
-  readonly fields = new FieldSection(MAX_FIELDS, () => null);
-  /** One for each field: what is to become of it (`interpretResponse`). */
-  readonly marks = new Uint8Array(MAX_FIELDS);
+  readonly fields = new FieldSection(MAX_FIELDS, kindOfResponseHeader);
   status = 0;
   minorVersion: 0 | 1 = 1;
   /** Of the status line's CR, counted from `base`. */

@@ -1,7 +1,8 @@
 import type { HttpRefusal } from '../../field-section.js';
 import type { RequestFraming } from '../../request-framing.js';
 import type { ClientConnection } from './client-connection.js';
-import { AT_END, BROKEN, input, type Peer } from './peer.js';
+import { INPUT_AT, bytes as memoryBytes } from './memory.js';
+import { AT_END, BROKEN, type Peer } from './peer.js';
 import type { RelayedRequest } from './relayed-request.js';
 import { SPLICE_FROM_BYTES, SpliceRelay } from './splice-relay.js';
 
@@ -44,10 +45,8 @@ export class Upload {
   }
 
   #pass(bytes: Buffer, from: number, to: number): void {
-    const upstream = this.request.upstream?.peer;
     this.request.exchange.bytesIn += to - from;
-    if (bytes === input.bytes) upstream?.send(input, from, to - from);
-    else upstream?.sendBytes(bytes.subarray(from, to));
+    this.request.sendBody(bytes, from, to);
   }
 
   /** Moves what there is, up to a bound. */
@@ -86,14 +85,15 @@ export class Upload {
         : this.#copyIn();
     if (received === AT_END || received === BROKEN) client.leave();
     if (received <= 0) return -1;
-    client.lastMs = performance.now();
+    client.lastMs = client.front.context.loop.nowMs;
     return received;
   }
 
   #copyIn(): number {
     const received = this.#client.peer.receive();
-    if (received > 0)
-      this.#client.keepRest(input.bytes, this.take(input.bytes, 0, received), received);
+    if (received <= 0) return received;
+    const to = INPUT_AT + received;
+    this.#client.keepRest(memoryBytes, this.take(memoryBytes, INPUT_AT, to), to);
     return received;
   }
 
