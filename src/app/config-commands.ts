@@ -41,8 +41,8 @@ async function check(
   const { checkMachine, enterWhereServeRuns } = await import('./check-machine.js');
   enterWhereServeRuns();
   const { formatProblem } = await import('../config/problem.js');
-  const { loadConfig } = await import('../config/load.js');
-  const result = loadConfig(file);
+  const { loadLocatedConfig } = await import('../config/load.js');
+  const result = loadLocatedConfig(file);
   if (result.ok) {
     const { checkSystem } = await import('../config/check.js');
     for (const warning of result.warnings) {

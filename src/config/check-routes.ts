@@ -84,7 +84,8 @@ function checkTie(
   context: LoadContext,
 ): void {
   const { listener, host, sni, destination } = route;
-  const identity = JSON.stringify([listener, host, sni, destination?.cidr, destination?.port]);
+  // None of these holds a space.
+  const identity = `${listener} ${host} ${sni} ${destination?.cidr} ${destination?.port}`;
   const other = taken.get(identity);
   if (other === undefined) {
     taken.set(identity, path);

@@ -9,6 +9,8 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
  * (RFC 5891), IPv6 without brackets; `*` as the whole leftmost label stays. Throws a `ValueError`.
  */
 export function normaliseHost(text: string): string {
+  // No IP address has such a letter.
+  if (/^[a-z0-9.*-]*[g-z][a-z0-9.*-]*$/.test(text)) return normaliseName(text);
   const bracketed = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text);
   const ip = parseIp(bracketed?.[1] ?? text);
   if (ip !== null) return formatIp(ip);

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type ConfigProblem, formatKeyPath, type KeyPath, type Position } from './problem.js';
+import { RepeatingParser } from './repeating-parser.js';
 import type { Marks } from './source.js';
 
 export interface ProblemOptions {
@@ -14,6 +15,9 @@ export class LoadContext {
   readonly problems: ConfigProblem[] = [];
   readonly warnings: ConfigProblem[] = [];
   root: Record<string, unknown> = {};
+  readonly parser = new RepeatingParser();
+  readonly #made = new Map<object, unknown>();
+  #isVague = false;
 
   constructor(
     readonly marks: Marks,
@@ -30,8 +34,24 @@ export class LoadContext {
     this.warnings.push(this.#describe(path, message, options));
   }
 
+  /** Whether a place was asked for that nothing marks: what was told is somewhere above it. */
+  get isVague(): boolean {
+    return this.#isVague;
+  }
+
+  /** What was made of this very object before, unless something was wrong with it. */
+  once<T>(of: object, make: () => T): T {
+    const known = this.#made.get(of);
+    if (known !== undefined) return known as T;
+    const problems = this.problems.length;
+    const made = make();
+    if (this.problems.length === problems) this.#made.set(of, made);
+    return made;
+  }
+
   position(path: KeyPath, at: 'key' | 'value' = 'value'): Position {
-    const { mark, exact } = this.marks.find(this.root, path);
+    const { mark, exact, isOwn } = this.marks.find(this.root, path);
+    if (!isOwn) this.#isVague = true;
     if (mark !== undefined) {
       return mark.source.position(exact && at === 'value' ? mark.valueOffset : mark.keyOffset);
     }

@@ -14,6 +14,7 @@ import { resolveService } from './resolve-service.js';
 import { gateway, type TopLevelShape, topLevel } from './schema/config.js';
 import { listener } from './schema/listener.js';
 import { type ServiceShape, service } from './schema/service.js';
+import { shareParts } from './share-parts.js';
 import { Marks } from './source.js';
 import { didYouMean } from './suggest.js';
 
@@ -22,19 +23,37 @@ export type LoadResult =
       readonly ok: true;
       readonly config: Config;
       readonly warnings: readonly ConfigProblem[];
-      /** Where a key stands; holds on to the whole text, so not to be kept. */
-      readonly locate: Locate;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+export type LocatedResult =
+  /** `locate` holds on to the whole text: not to be kept. */
+  | (Extract<LoadResult, { ok: true }> & { readonly locate: Locate })
+  | Extract<LoadResult, { ok: false }>;
 
 /** The position of a key's value, or of the nearest key above it that stands in a file. */
 export type Locate = (path: KeyPath) => Position;
 
-/** Reads, checks and fills in a configuration with all that it includes; never throws for what is in it. */
+/**
+ * Reads, checks and fills in a configuration with all that it includes; never throws for what is in
+ * it. Where each key of a service stands is only found out when something is wrong with one: that
+ * takes a second reading.
+ */
 export function loadConfig(file: string): LoadResult {
+  const { context, result } = load(file, true);
+  return context.isVague ? load(file, false).result : result;
+}
+
+/** As {@link loadConfig}, with a way to find out where a key stands. */
+export function loadLocatedConfig(file: string): LocatedResult {
+  const { context, result } = load(file, false);
+  return result.ok ? { ...result, locate: (path) => context.position(path) } : result;
+}
+
+function load(file: string, isLean: boolean): { context: LoadContext; result: LoadResult } {
   const context = new LoadContext(new Marks(), file, dirname(resolve(file)));
-  context.root = readFiles(file, context.marks, context.problems);
-  return finish(context, resolve(file));
+  context.root = readFiles(file, context, isLean);
+  return { context, result: finish(context, resolve(file), isLean) };
 }
 
 /** As {@link loadConfig}, from an object of the same form; relative paths count from `baseDirectory`. */
@@ -45,17 +64,16 @@ export function configFromObject(value: unknown, baseDirectory: string): LoadRes
   return finish(context, null);
 }
 
-function finish(context: LoadContext, file: string | null): LoadResult {
-  const config = buildConfig(context, file);
+function finish(context: LoadContext, file: string | null, isLean = false): LoadResult {
+  const config = buildConfig(context, file, isLean);
   if (config === null || context.problems.length > 0) {
     return { ok: false, problems: context.problems.sort(compareProblems) };
   }
-  const locate: Locate = (path) => context.position(path);
-  return { ok: true, config, warnings: context.warnings.sort(compareProblems), locate };
+  return { ok: true, config, warnings: context.warnings.sort(compareProblems) };
 }
 
 /** Shapes first, entry by entry; then, of the entries with the right shape, what they mean together. */
-function buildConfig(context: LoadContext, file: string | null): Config | null {
+function buildConfig(context: LoadContext, file: string | null, isLean: boolean): Config | null {
   const areFilesRight = context.problems.length === 0;
   const top = parse(topLevel, context.root, [], context);
   const defaults = context.root.defaults;
@@ -64,6 +82,7 @@ function buildConfig(context: LoadContext, file: string | null): Config | null {
   const listenerShapes = parseEntries(listener, 'listeners', context);
   const gatewayShapes = parseEntries(gateway, 'gateways', context);
   if (areDefaultsRight) addDefaults(defaults, context);
+  if (isLean) shareParts(context.root);
   const serviceShapes = parseEntries(service, 'services', context);
   if (top === null || !areDefaultsRight || !areFilesRight) return null;
 
@@ -107,6 +126,8 @@ function parse<T extends z.ZodType>(
   path: KeyPath,
   context: LoadContext,
 ): z.output<T> | null {
+  const parsed = context.parser.parse(schema, value);
+  if (parsed !== null) return parsed.data;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   for (const finding of describeIssues(schema, value, result.error.issues)) {

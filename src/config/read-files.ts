@@ -15,13 +15,13 @@ const MAX_FILES = 100_000;
 const MAX_INCLUDE_DEPTH = 100;
 const MERGED_KEYS = ['listeners', 'services', 'gateways'] as const;
 
-/** Reads a file and all that it includes into one tree; what is wrong goes into `problems`. */
+/** Reads a file and all that it includes into one tree; what is wrong goes into `problems`. `isLean`: see `readPlainYaml`. */
 export function readFiles(
   file: string,
-  marks: Marks,
-  problems: ConfigProblem[],
+  { marks, problems }: { readonly marks: Marks; readonly problems: ConfigProblem[] },
+  isLean: boolean,
 ): Record<string, unknown> {
-  const reader = new FileReader(marks, problems);
+  const reader = new FileReader(marks, problems, isLean);
   reader.read(file, null);
   return reader.root;
 }
@@ -48,6 +48,7 @@ class FileReader {
   constructor(
     private readonly marks: Marks,
     private readonly problems: ConfigProblem[],
+    private readonly isLean = false,
   ) {}
 
   /** `from`: the `include` that names the file; null for the main file. */
@@ -57,7 +58,7 @@ class FileReader {
     const text = this.#readText(file, from);
     if (text === null) return;
     const source = new Source(file, dirname(resolve(file)), text);
-    const result = readYaml(source, this.marks);
+    const result = readYaml(source, this.marks, this.isLean);
     if (!result.ok) {
       for (const { message, offset, relatedOffset } of result.problems) {
         const related = relatedOffset === undefined ? undefined : source.position(relatedOffset);

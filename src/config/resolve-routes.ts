@@ -16,7 +16,9 @@ export function resolveRoutes(
   upstream: Upstream,
   context: LoadContext,
 ): ResolvedRoutes {
-  const upstreams: Upstream[] = [upstream];
+  const upstreams = shapes.some((shape) => shape.upstream)
+    ? [upstream]
+    : context.once(upstream, () => [upstream]);
   const routes = shapes.map((shape, index): Route => {
     checkKeys([...path, index], shape, upstream, context);
     return {
@@ -24,7 +26,7 @@ export function resolveRoutes(
       host: shape.host ?? null,
       sni: shape.sni ?? null,
       destination: shape.destination ?? null,
-      upstream: indexOf(upstreams, shape.upstream ?? upstream),
+      upstream: shape.upstream === undefined ? 0 : indexOf(upstreams, shape.upstream),
     };
   });
   return { routes, upstreams };

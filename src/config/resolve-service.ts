@@ -1,6 +1,6 @@
 import { isLoopback, parseIp } from '../base/ip.js';
 import type { LoadContext } from './load-context.js';
-import type { Idle, Isolation, Ready, Run, Service, Upstream } from './model.js';
+import type { Access, Idle, Isolation, Limits, Ready, Run, Service, Upstream } from './model.js';
 import type { KeyPath } from './problem.js';
 import { resolveAccess } from './resolve-listener.js';
 import { resolveRoutes } from './resolve-routes.js';
@@ -8,6 +8,16 @@ import type { IdleShape, ServiceShape } from './schema/service.js';
 
 const DEFAULT_STOP_MS = 300_000;
 const DEFAULT_QUIET_MS = 3_600_000;
+
+// One object each: what ten thousand services have in common is kept once.
+const OPEN: Access = resolveAccess(undefined);
+const CONNECT: Ready = { kind: 'connect' };
+const NOTIFY: Ready = { kind: 'notify' };
+const NONE: Ready = { kind: 'none' };
+const NEVER: Idle = {
+  ...{ freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS },
+  ...{ reclaim: false, hold: false },
+};
 
 /** Fills in a service and reports what in it doesn't go together; null where it can't be used. */
 export function resolveService(
@@ -30,6 +40,7 @@ export function resolveService(
   }
   checkReach(name, shape, upstream, context);
   checkEgress(name, shape, context);
+  const { access, isolation, resources } = shape;
   return {
     name,
     routes,
@@ -42,23 +53,10 @@ export function resolveService(
     idle: resolveIdle([...path, 'idle'], shape.idle, context),
     stopSignal: shape.stop_signal,
     stopTimeoutMs: shape.stop_timeout,
-    limits: {
-      connections: shape.limits.connections,
-      held: shape.limits.held,
-      heldAgeMs: shape.limits.held_age ?? shape.start_timeout,
-      perSource: shape.limits.per_source ?? null,
-      rate: shape.limits.rate ?? null,
-    },
-    access: resolveAccess(shape.access),
-    resources: {
-      memoryBytes: shape.resources.memory ?? null,
-      cpuPercent: shape.resources.cpu ?? null,
-      tasks: shape.resources.tasks ?? null,
-      ioWeight: shape.resources.io ?? null,
-      tmpBytes: shape.resources.tmp ?? null,
-      descriptors: shape.resources.descriptors ?? null,
-    },
-    isolation: resolveIsolation([...path, 'isolation'], shape.isolation, context),
+    limits: resolveLimits(shape, context),
+    access: access === undefined ? OPEN : context.once(access, () => resolveAccess(access)),
+    resources: context.once(resources, () => resolveResources(resources)),
+    isolation: resolveIsolation([...path, 'isolation'], isolation, context),
     cpus: shape.cpus,
   };
 }
@@ -86,7 +84,7 @@ function resolveRun(path: KeyPath, run: ServiceShape['run'], context: LoadContex
     groups: run.groups,
     umask: run.umask,
     nice: run.nice ?? null,
-    rlimits: definedOnly(run.rlimits),
+    rlimits: context.once(run.rlimits, () => definedOnly(run.rlimits)),
   };
 }
 
@@ -109,24 +107,26 @@ function resolveReady(
       const message = `ready by http needs a tcp: or unix: upstream, not ${upstream.kind}`;
       context.problem(path, message);
     }
-    return { kind: 'http', path: ready.http };
+    return context.once(ready, () => ({ kind: 'http', path: ready.http }));
   }
   if (ready === 'notify') {
     if (upstream.kind === 'stdio') {
       context.problem(path, 'notify is not for stdio: each connection has a process of its own');
     }
-    return { kind: 'notify' };
+    return NOTIFY;
   }
-  return { kind: isDialled ? 'connect' : 'none' };
+  return isDialled ? CONNECT : NONE;
 }
 
 function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle {
-  if (idle === 'never') {
-    return {
-      ...{ freezeMs: null, stopMs: null, quietMs: DEFAULT_QUIET_MS },
-      ...{ reclaim: false, hold: false },
-    };
-  }
+  return idle === 'never' ? NEVER : context.once(idle, () => resolveStages(path, idle, context));
+}
+
+function resolveStages(
+  path: KeyPath,
+  idle: Exclude<IdleShape, 'never'>,
+  context: LoadContext,
+): Idle {
   const { freeze, stop, quiet, reclaim, hold } = idle;
   if (reclaim && freeze === undefined) {
     context.problem([...path, 'reclaim'], 'only a frozen service is reclaimed: set freeze too');
@@ -144,11 +144,41 @@ function resolveIdle(path: KeyPath, idle: IdleShape, context: LoadContext): Idle
   };
 }
 
+function resolveLimits({ limits, start_timeout }: ServiceShape, context: LoadContext): Limits {
+  const { connections, held, held_age, per_source, rate } = limits;
+  const resolve = (heldAgeMs: number): Limits => ({
+    connections,
+    held,
+    heldAgeMs,
+    perSource: per_source ?? null,
+    rate: rate ?? null,
+  });
+  const byAge = context.once(limits, () => new Map<number, Limits>());
+  const heldAgeMs = held_age ?? start_timeout;
+  const resolved = byAge.get(heldAgeMs) ?? resolve(heldAgeMs);
+  byAge.set(heldAgeMs, resolved);
+  return resolved;
+}
+
+function resolveResources(resources: ServiceShape['resources']): Service['resources'] {
+  return {
+    memoryBytes: resources.memory ?? null,
+    cpuPercent: resources.cpu ?? null,
+    tasks: resources.tasks ?? null,
+    ioWeight: resources.io ?? null,
+    tmpBytes: resources.tmp ?? null,
+    descriptors: resources.descriptors ?? null,
+  };
+}
+
 function resolveIsolation(
   path: KeyPath,
   isolation: ServiceShape['isolation'],
   context: LoadContext,
 ): Isolation {
+  const { writable, readable, hidden } = isolation;
+  // Without paths it is the same wherever it stands.
+  if (writable.length + readable.length + hidden.length === 0) return isolation;
   const absolute = (key: 'writable' | 'readable' | 'hidden') =>
     isolation[key].map((value, index) => context.absolute([...path, key, index], value));
   return {

@@ -41,6 +41,14 @@ export interface Mark {
   readonly valueOffset: number;
 }
 
+export interface FoundMark {
+  readonly mark: Mark | undefined;
+  /** Whether the entry exists. */
+  readonly exact: boolean;
+  /** Whether the mark is the entry's own. */
+  readonly isOwn: boolean;
+}
+
 /** What is kept of a mark: key, source, keyOffset, valueOffset, one after the other. */
 type FlatMarks = (string | number | Source)[];
 const FLAT_LENGTH = 4;
@@ -101,17 +109,20 @@ export class Marks {
   }
 
   /** The mark of the entry that a path leads to, or of the nearest entry above it that exists. */
-  find(root: unknown, path: KeyPath): { readonly mark: Mark | undefined; readonly exact: boolean } {
+  find(root: unknown, path: KeyPath): FoundMark {
     let mark: Mark | undefined;
+    let isOwn = false;
     let value = root;
     for (const part of path) {
       if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) {
-        return { mark, exact: false };
+        return { mark, exact: false, isOwn: false };
       }
-      mark = this.get(value, part) ?? mark;
+      const own = this.get(value, part);
+      isOwn = own !== undefined;
+      mark = own ?? mark;
       value = (value as Record<string | number, unknown>)[part];
     }
-    return { mark, exact: true };
+    return { mark, exact: true, isOwn };
   }
 }
 

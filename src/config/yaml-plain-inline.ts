@@ -12,10 +12,10 @@ const FLOW_KEY = /(?:[A-Za-z0-9_][A-Za-z0-9_./-]*|"[^"\\\n]+"|'[^'\n]+')(?=: )/y
 const DOUBLE_QUOTED = /"[^"\\\n]*"/y;
 const SINGLE_QUOTED = /'[^'\n]*'(?!')/y;
 
-/** Reads the value that fills a line from `start` to `end`, but for a comment; throws `GaveUp`. */
+/** Reads the value that fills a line from `start` to `end`, but for a comment; throws `GaveUp`. Without `marks` nothing in it is marked. */
 export function readInline(
   source: Source,
-  marks: Marks,
+  marks: Marks | null,
   start: number,
   end: number,
   depth: number,
@@ -29,7 +29,7 @@ export function readInline(
 class InlineReader {
   constructor(
     private readonly source: Source,
-    private readonly marks: Marks,
+    private readonly marks: Marks | null,
     private offset: number,
   ) {}
 
@@ -60,7 +60,7 @@ class InlineReader {
       if (name === '__proto__' || Object.hasOwn(map, name)) throw new GaveUp();
       this.offset += 1;
       this.#skipSpaces();
-      this.marks.set(map, name, this.source, keyOffset, this.offset);
+      this.marks?.set(map, name, this.source, keyOffset, this.offset);
       map[name] = this.read(depth + 1);
       this.#separate('}');
     }
@@ -71,7 +71,7 @@ class InlineReader {
     const list: unknown[] = [];
     this.#open();
     while (!this.#closes(']')) {
-      this.marks.set(list, list.length, this.source, this.offset, this.offset);
+      this.marks?.set(list, list.length, this.source, this.offset, this.offset);
       list.push(this.read(depth + 1));
       this.#separate(']');
     }

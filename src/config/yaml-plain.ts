@@ -11,13 +11,20 @@ import { type Line, PlainLines } from './yaml-plain-lines.js';
 const MAX_DEPTH = 50;
 const BLOCK_KEY = /(?:[A-Za-z0-9_][A-Za-z0-9_./-]*|"[^"\\\n]+"|'[^'\n]+'):(?=[ \r\n]|$)/y;
 
+/** The key of the one map that is ever large: a lean reader marks its entries, and nothing in them. */
+const LARGE_MAP = 'services';
+
 /** The value of the file's one document, or null where this reader doesn't know. */
-export function readPlainYaml(source: Source, marks: Marks): { readonly value: unknown } | null {
+export function readPlainYaml(
+  source: Source,
+  marks: Marks,
+  isLean = false,
+): { readonly value: unknown } | null {
   try {
     const lines = new PlainLines(source.text);
     const first = lines.peek();
     if (first === null) return { value: null };
-    const value = new BlockReader(source, marks, lines).readBlock(first.indent, 0);
+    const value = new BlockReader(source, marks, lines, isLean).readBlock(first.indent, 0);
     return lines.peek() === null ? { value } : null;
   } catch (error) {
     if (error instanceof GaveUp) return null;
@@ -26,10 +33,14 @@ export function readPlainYaml(source: Source, marks: Marks): { readonly value: u
 }
 
 class BlockReader {
+  /** Maps and lists that are nested deeper aren't marked. */
+  #markedDepth = Number.POSITIVE_INFINITY;
+
   constructor(
     private readonly source: Source,
     private readonly marks: Marks,
     private readonly lines: PlainLines,
+    private readonly isLean: boolean,
   ) {}
 
   readBlock(indent: number, depth: number): unknown {
@@ -48,7 +59,7 @@ class BlockReader {
       let start = line.start + 1;
       while (this.source.text[start] === ' ') start += 1;
       if (start >= line.end || this.source.text[start] === '#') throw new GaveUp();
-      this.marks.set(list, list.length, this.source, start, start);
+      this.#mark(list, list.length, start, start, depth);
       // `- key: value`: the rest of the line is the first line of a block that is indented more.
       const isBlock = isItem(this.source.text, start) || this.#keyEnd(start) !== null;
       if (isBlock) {
@@ -70,6 +81,8 @@ class BlockReader {
       if (keyEnd === null) throw new GaveUp();
       const name = unquote(this.source.text.slice(line.start, keyEnd));
       if (name === '__proto__' || Object.hasOwn(map, name)) throw new GaveUp();
+      if (depth === 0 && this.isLean)
+        this.#markedDepth = name === LARGE_MAP ? 1 : Number.POSITIVE_INFINITY;
       let start = keyEnd + 1;
       while (this.source.text[start] === ' ') start += 1;
       this.lines.advance();
@@ -77,7 +90,7 @@ class BlockReader {
       if (isEmpty) {
         map[name] = this.#nested(map, name, line.start, indent, depth);
       } else {
-        this.marks.set(map, name, this.source, line.start, start);
+        this.#mark(map, name, line.start, start, depth);
         map[name] = this.#inline(start, line, depth);
         this.#expectDedent(indent);
       }
@@ -90,15 +103,27 @@ class BlockReader {
     const line = this.lines.peek();
     const isList = line?.indent === indent && isItem(this.source.text, line.start);
     if (line === null || (line.indent <= indent && !isList)) {
-      this.marks.set(map, name, this.source, keyOffset, keyOffset);
+      this.#mark(map, name, keyOffset, keyOffset, depth);
       return null;
     }
-    this.marks.set(map, name, this.source, keyOffset, line.start);
+    this.#mark(map, name, keyOffset, line.start, depth);
     return this.readBlock(line.indent, depth + 1);
   }
 
+  #mark(
+    container: object,
+    key: string | number,
+    keyOffset: number,
+    valueOffset: number,
+    depth: number,
+  ): void {
+    if (depth <= this.#markedDepth)
+      this.marks.set(container, key, this.source, keyOffset, valueOffset);
+  }
+
   #inline(start: number, line: Line, depth: number): unknown {
-    return readInline(this.source, this.marks, start, line.end, depth);
+    const marks = depth < this.#markedDepth ? this.marks : null;
+    return readInline(this.source, marks, start, line.end, depth);
   }
 
   /** The next line of this block; null at its end. A line in between two indents isn't ours to judge. */

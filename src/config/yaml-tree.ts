@@ -23,10 +23,11 @@ const CORE_TAG = /^(?:tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)|!)$
 
 /**
  * Reads YAML 1.2 and marks where every entry stands. Plain files take the short way, which is 20
- * times as fast; whatever that doesn't know, and every error, goes to the `yaml` package.
+ * times as fast; whatever that doesn't know, and every error, goes to the `yaml` package. `isLean`:
+ * see `readPlainYaml`.
  */
-export function readYaml(source: Source, marks: Marks): YamlResult {
-  const plain = readPlainYaml(source, marks);
+export function readYaml(source: Source, marks: Marks, isLean = false): YamlResult {
+  const plain = readPlainYaml(source, marks, isLean);
   return plain === null ? readAnyYaml(source, marks) : { ok: true, value: plain.value };
 }
 

@@ -5,12 +5,12 @@ import { expect, test } from 'vitest';
 import { parseAccounts } from '../../src/config/accounts.js';
 import { checkSystem } from '../../src/config/check.js';
 import { findCommand } from '../../src/config/find-command.js';
-import { loadConfig } from '../../src/config/load.js';
+import { loadLocatedConfig } from '../../src/config/load.js';
 import { formatProblem } from '../../src/config/problem.js';
 import { withFiles } from './support.js';
 
 function check(directory: string): string[] {
-  const result = loadConfig(join(directory, 'main.yaml'));
+  const result = loadLocatedConfig(join(directory, 'main.yaml'));
   if (!result.ok) throw new Error('it did not load');
   const problems = checkSystem(result.config, result.locate);
   return problems.map((problem) => formatProblem(problem).replaceAll(`${directory}/`, ''));

@@ -1,7 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type LoadResult, loadConfig } from '../../src/config/load.js';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type LoadResult,
+  type LocatedResult,
+  loadConfig,
+  loadLocatedConfig,
+} from '../../src/config/load.js';
 import type { Config } from '../../src/config/model.js';
 import { formatProblem } from '../../src/config/problem.js';
 
@@ -22,12 +28,22 @@ export function withFiles<T>(
   }
 }
 
-/** Loads `main.yaml` of the files given. */
-export function loadFiles(files: Readonly<Record<string, string | Uint8Array>>): LoadResult {
-  return withFiles(files, (directory) => loadConfig(join(directory, 'main.yaml')));
+/** Loads `main.yaml` of the files given, both ways: the quick one that serves finds the same as the one that knows every place. */
+export function loadFiles(files: Readonly<Record<string, string | Uint8Array>>): LocatedResult {
+  return withFiles(files, (directory) => {
+    const result = loadLocatedConfig(join(directory, 'main.yaml'));
+    const { locate: _, ...located } = { locate: null, ...result };
+    const quick = loadConfig(join(directory, 'main.yaml'));
+    if (!isDeepStrictEqual(quick, located)) {
+      throw new Error(
+        `the quick way finds ${JSON.stringify(quick)}, not ${JSON.stringify(located)}`,
+      );
+    }
+    return result;
+  });
 }
 
-export function loadText(text: string): LoadResult {
+export function loadText(text: string): LocatedResult {
   return loadFiles({ 'main.yaml': text });
 }
 
