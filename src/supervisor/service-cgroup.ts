@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Service } from '../config/model.js';
 import type { Cgroup } from '../sys/cgroups.js';
+import { runsAt } from '../sys/processes.js';
 
 /** What of a service's limits cgroups hold; null: no limit. */
 export type CgroupLimits = Service['resources'] & { readonly cpus: readonly number[] };
@@ -153,7 +154,7 @@ export class ServiceCgroup {
 
   #outsiders(pids: readonly number[]): number[] {
     const own = new Set(this.processes());
-    return pids.filter((pid) => !own.has(pid) && isAlive(pid));
+    return pids.filter((pid) => !own.has(pid) && runsAt(`/proc/${pid}`));
   }
 
   #isInside(procDirectory: string): boolean {
@@ -163,7 +164,7 @@ export class ServiceCgroup {
         .split('\n')
         .find((line) => line.startsWith('0::'));
       // What ended before it was brought in stays outside until it is reaped.
-      return (path?.endsWith(this.#suffix) ?? true) || !isAliveAt(procDirectory);
+      return (path?.endsWith(this.#suffix) ?? true) || !runsAt(procDirectory);
     } catch {
       return true;
     }
@@ -177,18 +178,5 @@ export class ServiceCgroup {
 
   remove(): Promise<boolean> {
     return this.group.remove();
-  }
-}
-
-function isAlive(pid: number): boolean {
-  return isAliveAt(`/proc/${pid}`);
-}
-
-function isAliveAt(procDirectory: string): boolean {
-  try {
-    const stat = readFileSync(`${procDirectory}/stat`, 'utf8');
-    return !'ZX'.includes(stat[stat.lastIndexOf(')') + 2] ?? 'X');
-  } catch {
-    return false;
   }
 }

@@ -109,3 +109,33 @@ function childrenOf(pid: number): number[] {
     return [];
   }
 }
+
+/** Of proc_pid_stat(5) after the name: state, and flags; PF_EXITING stands in Linux's sched.h. */
+const FLAGS_AFTER_NAME = 6;
+const PF_EXITING = 4;
+
+/**
+ * Whether a process, by its /proc directory, runs: a thread of it does that isn't on its way out.
+ * Such a one forks no more, and the kernel moves it to no other cgroup.
+ */
+export function runsAt(procDirectory: string): boolean {
+  if (threadRunsAt(procDirectory)) return true;
+  try {
+    // The first thread may end before the others.
+    const threads = readdirSync(`${procDirectory}/task`);
+    return threads.some((tid) => threadRunsAt(`${procDirectory}/task/${tid}`));
+  } catch {
+    return false;
+  }
+}
+
+function threadRunsAt(directory: string): boolean {
+  try {
+    const stat = readFileSync(`${directory}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const isExiting = (Number(fields[FLAGS_AFTER_NAME]) & PF_EXITING) !== 0;
+    return !isExiting && !'ZX'.includes(fields[0] ?? 'X');
+  } catch {
+    return false;
+  }
+}

@@ -77,6 +77,8 @@ function start(script: string): ChildProcess {
   return child;
 }
 
+const readStat = (pid: number | undefined) => readFileSync(`/proc/${pid}/stat`, 'utf8');
+
 function isFrozen(cgroup: string): boolean {
   return /^frozen 1$/m.test(readFileSync(join(cgroup, 'cgroup.events'), 'utf8'));
 }
@@ -135,6 +137,29 @@ describe.skipIf(whyNot !== null)(`cgroups${whyNot === null ? '' : ` (skipped: ${
     cgroup.kill();
     await waitFor(() => cgroup.processes().length === 0);
     expect(await cgroup.remove()).toBe(true);
+  });
+
+  test('a process that is ending when it is to be brought in is no fault', async () => {
+    const cgroup = new ServiceCgroup((await open()).create('service-a.1'));
+    // The first process of a pid namespace ends only when all others were waited for.
+    const unshared = start('exec unshare --pid --fork sleep 600');
+    await waitFor(() => descendantsOf([unshared.pid as number]).length === 2);
+    const ending = descendantsOf([unshared.pid as number])[1] as number;
+    const joined = start(`exec nsenter --target ${ending} --pid sleep 601`);
+    await waitFor(() => descendantsOf([joined.pid as number]).length === 2);
+    joined.kill('SIGSTOP');
+    process.kill(ending, 'SIGKILL');
+    await waitFor(() =>
+      /^\d+ \(sleep\) Z/.test(readStat(descendantsOf([joined.pid as number])[1])),
+    );
+    expect(readStat(ending)).toMatch(/^\d+ \(sleep\) [RSD]/);
+    const near = () => [ending];
+    await cgroup.bringIn(ending, { near, all: near, isWhole: () => true });
+    expect(cgroup.processes()).toEqual([]);
+    // Now it can end, and so can what waits for it.
+    const ended = Promise.all([once(joined, 'exit'), once(unshared, 'exit')]);
+    joined.kill('SIGKILL');
+    await ended;
   });
 
   test('what has been frozen stands still, can be killed, and tells when it is empty', async () => {
