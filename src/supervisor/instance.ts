@@ -66,6 +66,8 @@ export class Instance {
   #isDisposed = false;
   #isGone = false;
   #isEnding = false;
+  /** Its VPS is being taken down: nothing may be started in there, nor by its descriptors any more. */
+  #isKilled = false;
   #isOver = false;
   /** Processes that may run already, and aren't known yet. */
   #launching = 0;
@@ -199,6 +201,7 @@ export class Instance {
     listenNames: readonly string[];
     connection: ConnectionAddresses | null;
   }): Promise<ChildProcessHandle> {
+    if (this.#isKilled || this.#isDisposed) throw new RouseError('start', 'it is being stopped');
     const { identity, launcher, notify, userName, prepared, rlimits } = this.settings;
     const program = planProgram({
       ...{
@@ -355,6 +358,7 @@ export class Instance {
   /** Ends the VPS with all that runs in it; `onGone` (or the rejection of `bringUp`) follows. */
   kill(): void {
     this.#isEnding = true;
+    this.#isKilled = true;
     this.#bringUp?.abort(new RouseError('start', 'stopped before it was ready'));
     this.#vps.dispose().then(
       () => this.#checkGone(DAEMON_CHECK_FIRST_MS),
