@@ -109,14 +109,14 @@ export async function comparePeers(args, prepare) {
   if (options.help) return say(HELP);
   if (process.getuid() !== 0) refuse('peers must be run by root: backends go into VPSs');
   prepare();
-  const { compare, CONTENDERS, stopEverything } = await import(
-    '../../test/bench/peers/compare.mjs'
-  );
+  const { compare } = await import('../../test/bench/peers/compare.mjs');
+  const { CONTENDERS } = await import('../../test/bench/peers/contenders/contenders.mjs');
+  const { close } = await import('../../test/bench/peers/processes.mjs');
   const chosen = choose(options.contenders, CONTENDERS, 'contender');
   const taking = chosen.filter(isComplete);
   const missing = chosen.filter((contender) => !taking.includes(contender));
   reportMissing(missing);
-  stopOnSignals(stopEverything);
+  stopOnSignals(close);
   const machine = describeMachine();
   const rows = await compare(options.rows, taking, options, say);
   const { rounds, seconds } = options;

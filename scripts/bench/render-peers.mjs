@@ -1,37 +1,52 @@
 import { count, renderTable, short, spread } from './render.mjs';
 
-const ratio = (value) => value.toFixed(2);
+const KIBIBYTE = 1024;
 
-function renderContender({ name, cpuMicros, perSecond, p50Micros, p99Micros, ratio: toFirst }) {
-  return [
-    name,
-    spread(cpuMicros, short),
-    spread(perSecond, count),
-    count(p50Micros.median),
-    count(p99Micros.median),
-    spread(toFirst, ratio),
-  ];
+const ratio = (value) => value.toFixed(2);
+const micros = (value) => (value < 100 ? short(value) : count(value));
+const kibibytes = (value) => (value / KIBIBYTE).toFixed(2);
+const mebibytes = (value) => short(value / KIBIBYTE / KIBIBYTE);
+
+/** Figure → heading, format. A row shows those that it has. */
+const COLUMNS = {
+  cpuMicros: ['CPU, µs each', micros],
+  growthBytes: ['growth, KiB each', kibibytes],
+  basePssBytes: ['base PSS, MiB', mebibytes],
+  baseRssBytes: ['base RSS, MiB', mebibytes],
+  perSecond: ['per second', (value) => (value < 100 ? short(value) : count(value))],
+  p50Micros: ['p50, µs', count],
+  p99Micros: ['p99, µs', count],
+  maxMicros: ['slowest, µs', count],
+};
+
+function renderContender({ name, fault, figures, ratio: toFirst }, columns) {
+  if (fault !== null) return [name, fault, ...columns.map(() => '')];
+  const cells = columns.map((key) => spread(figures[key], COLUMNS[key][1]));
+  return [name, ...cells, spread(toFirst, ratio)];
 }
 
-/** The best of those that an aim names, of those that were measured; null: none was. */
-function findBest(row, { of }) {
-  const named = row.contenders.filter(({ name }) => of.includes(name));
-  return named.sort((a, b) => a.cpuMicros.median - b.cpuMicros.median)[0] ?? null;
+/** The best of those that an aim names and that were measured; null: none was. */
+function findBest({ metric, contenders }, { of }) {
+  const named = contenders.filter(({ name, fault }) => fault === null && of.includes(name));
+  const [best = null] = named.sort((a, b) => a.figures[metric].median - b.figures[metric].median);
+  return best;
 }
 
 function renderAim(row, aim) {
   const best = findBest(row, aim);
   const wanted = `aim: at most ${ratio(aim.atMost)} of ${aim.of.join(', ')}`;
-  if (best === null) return `${wanted}; not installed\n`;
+  if (best === null) return `${wanted}; not measured\n`;
   const verdict = best.ratio.median <= aim.atMost ? 'holds' : 'does not hold';
   return `${wanted}; ${ratio(best.ratio.median)} of ${best.name}: ${verdict}\n`;
 }
 
 function renderRow(row) {
-  const first = row.contenders[0]?.name;
+  const [first] = row.contenders;
+  const columns = Object.keys(COLUMNS).filter((key) => first?.figures?.[key] !== undefined);
+  const headings = columns.map((key) => COLUMNS[key][0]);
   const table = renderTable([
-    ['', 'CPU, µs each', 'per second', 'p50, µs', 'p99, µs', `${first} to it`],
-    ...row.contenders.map(renderContender),
+    ['', ...headings, `${first?.name} to it`],
+    ...row.contenders.map((contender) => renderContender(contender, columns)),
   ]);
   return `${row.name}: ${row.title}\n${table}${row.aims.map((aim) => renderAim(row, aim)).join('')}`;
 }

@@ -131,7 +131,6 @@ function heldIsolation({
         bubblewrap,
         arguments: bwrapArguments,
         network: service.isolation.network,
-        dialledPorts: service.upstreams.flatMap((to) => (to.kind === 'tcp' ? [to.port] : [])),
         cgroup,
       };
     },
@@ -144,7 +143,6 @@ function heldIsolation({
           hostFiles,
         ),
         network: 'private',
-        dialledPorts: [],
         cgroup: gatewayCgroup(cgroups, name, cpus),
       }),
     buildEgressVps: (resolverDirectory) =>
@@ -156,7 +154,6 @@ function heldIsolation({
           hostFiles,
         ),
         network: 'host',
-        dialledPorts: [],
         cgroup: createCgroup(cgroups, 'egress'),
       }),
   };

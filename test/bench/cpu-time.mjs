@@ -8,13 +8,27 @@ const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: '
 // proc_pid_stat(5): the name in parentheses may hold anything; cutime and cstime are fields 16 and 17.
 const CUTIME_AFTER_NAME = 13;
 
-/** CPU time that the threads of a process have used so far: the first field of schedstat, in ns. */
+/** What `read` finds out about a process or thread; 0 once that is gone. */
+function readIfThere(read) {
+  try {
+    return read();
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return 0;
+    throw error;
+  }
+}
+
+/** CPU time of a thread so far: the first field of schedstat, in nanoseconds. */
+function readThread(pid, tid) {
+  const [ns = '0'] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ');
+  return Number(ns) / NANOSECONDS;
+}
+
 function readThreads(pid) {
-  const readThread = (tid) => {
-    const [ns = '0'] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ');
-    return Number(ns) / NANOSECONDS;
-  };
-  return readdirSync(`/proc/${pid}/task`).reduce((total, tid) => total + readThread(tid), 0);
+  return readdirSync(`/proc/${pid}/task`).reduce(
+    (total, tid) => total + readIfThere(() => readThread(pid, tid)),
+    0,
+  );
 }
 
 /** CPU time of children that have ended and were waited for; the kernel counts it in ticks. */
@@ -30,5 +44,6 @@ function readEndedChildren(pid) {
  * for, in microseconds.
  */
 export function sumCpuTime(pids) {
-  return pids.reduce((total, pid) => total + readThreads(pid) + readEndedChildren(pid), 0);
+  const read = (pid) => readIfThere(() => readThreads(pid) + readEndedChildren(pid));
+  return pids.reduce((total, pid) => total + read(pid), 0);
 }

@@ -1,24 +1,38 @@
 import { expect, test } from 'vitest';
 import { titled, whyNoIsolation } from '../root/root-support.js';
 import { runToEnd } from '../support/run-process.js';
-import { CONTENDERS, compare } from './peers/compare.mjs';
+import { compare } from './peers/compare.mjs';
+import { CONTENDERS } from './peers/contenders/contenders.mjs';
 import { ROWS } from './peers/rows.mjs';
 
 const SCRIPT = new URL('../../scripts/bench.mjs', import.meta.url).pathname;
 const QUICK = { rounds: 1, seconds: 0.05, warmUpCount: 1 };
 
-const rouse = CONTENDERS.filter(({ name }) => name.startsWith('rouse'));
+interface Figures {
+  readonly name: string;
+  readonly fault: string | null;
+  readonly answers: number;
+  readonly failures: number;
+  readonly figures: Readonly<Record<string, { readonly median: number }>>;
+}
 
-test.skipIf(whyNoIsolation)(
-  titled('the comparison with peers runs'),
-  async () => {
-    const rows = ROWS.filter(({ name }) => name === 'http-connection');
-    const [result] = await compare(rows, rouse, QUICK, () => {});
-    expect(result?.contenders.map(({ name }) => name)).toEqual(['rouse native', 'rouse node']);
-    for (const { answers, failures, cpuMicros } of result?.contenders ?? []) {
+test.skipIf(whyNoIsolation).each([
+  ['http-connection', ['rouse native', 'rouse node'], 'cpuMicros'],
+  ['stdio', ['rouse native'], 'p50Micros'],
+  ['cold-start', ['rouse native'], 'p50Micros'],
+])(
+  titled('the comparison with peers runs: %s'),
+  async (name, names, metric) => {
+    const rows = ROWS.filter((row) => row.name === name);
+    const contenders = CONTENDERS.filter((contender) => names.includes(contender.name));
+    const [result] = await compare(rows, contenders, QUICK, () => {});
+    const results = (result?.contenders ?? []) as Figures[];
+    expect(results.map((each) => each.name)).toEqual(names);
+    for (const { fault, answers, failures, figures } of results) {
+      expect(fault).toBeNull();
       expect(answers).toBeGreaterThan(0);
       expect(failures).toBe(0);
-      expect(cpuMicros.median).toBeGreaterThan(0);
+      expect(figures[metric]?.median).toBeGreaterThan(0);
     }
   },
   120_000,

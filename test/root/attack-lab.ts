@@ -113,7 +113,6 @@ export class AttackLab implements AsyncDisposable {
       bubblewrap,
       arguments: vpsArguments,
       network,
-      dialledPorts: [],
       cgroup: null,
     });
     this.#vpss.push(vps);

@@ -3,8 +3,6 @@
 
 import { closeFd } from '../../../dist/sys/descriptors.js';
 import { EPOLLIN, EPOLLOUT, Epoll } from '../../../dist/sys/epoll.js';
-import { listenIn, openNetworkOf } from '../../../dist/sys/namespaces.js';
-import { listenOn, localAddress } from '../../../dist/sys/sockets.js';
 import {
   acceptOn,
   EAGAIN,
@@ -14,10 +12,10 @@ import {
   TransferBuffer,
 } from '../../../dist/sys/stream-io.js';
 import { answerMessages } from './answer-messages.mjs';
+import { listenSomewhere, portOf } from './listen.mjs';
 import { describeRequest, readHeader } from './load/http-text.mjs';
 import { fillPattern, PATTERN_BYTES } from './load/pattern.mjs';
 
-const BACKLOG = 4096;
 const WAIT_MS = 10;
 const BUFFER_BYTES = 65_536;
 
@@ -156,14 +154,10 @@ class Listener {
 /** `{ kind, service, port, networkPid }`; a process's network, null: the host's. */
 function listen({ kind, service, port, networkPid }) {
   if (kind === 'bulk') readyPattern();
-  const address = { kind: 'inet', host: '127.0.0.1', port };
-  const fd =
-    networkPid === null
-      ? listenOn(address, BACKLOG)
-      : listenIn(openNetworkOf(networkPid), address, BACKLOG);
+  const fd = listenSomewhere(port, networkPid);
   handlers[fd] = new Listener(fd, KINDS[kind], service);
   epoll.add(fd, EPOLLIN, 0);
-  return { port: localAddress(fd).port };
+  return { port: portOf(fd) };
 }
 
 function turn() {

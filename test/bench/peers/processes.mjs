@@ -2,11 +2,12 @@
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const SECOND_MS = 1000;
 
 /** What runs: for an end in the middle. */
 const running = new Set();
+let isClosed = false;
 
 const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
 
@@ -19,8 +20,10 @@ async function waitUntilEnded(child, milliseconds) {
   );
 }
 
+/** Counts what was started; after `close` it ends at once. */
 function keep(child) {
   running.add(child);
+  if (isClosed) child.kill('SIGKILL');
   child.once('exit', () => running.delete(child));
   return child;
 }
@@ -28,6 +31,12 @@ function keep(child) {
 /** Ends everything that was started, the last first: a helper would miss what it serves. */
 export async function stopEverything() {
   for (const child of [...running].reverse()) await end(child);
+}
+
+/** For an end in the middle: as `stopEverything`, and nothing starts any more. */
+export async function close() {
+  isClosed = true;
+  while (running.size > 0) await stopEverything();
 }
 
 /** Ends a process: asks it to, and kills it when it doesn't. */

@@ -1,5 +1,4 @@
-import { startProgram } from '../processes.mjs';
-import { findFreePort, listTree, makeDirectory, waitForPort } from './place.mjs';
+import { startOnPort } from './program-on-port.mjs';
 
 const HEAD = `global
   nbthread 1
@@ -10,16 +9,29 @@ defaults
   timeout server 1h
 `;
 
-const makeTcp = (port, [backendPort]) => `${HEAD}
+const makeServers = (ports) =>
+  ports.map((port, index) => `backend b${index}\n  server s 127.0.0.1:${port}\n`).join('');
+
+const makeTcp = ({ port, backendPorts }) => `${HEAD}
 listen in
   mode tcp
   option splice-auto
   bind 127.0.0.1:${port} backlog 4096
-  server s 127.0.0.1:${backendPort}
+  server s 127.0.0.1:${backendPorts[0]}
 `;
 
+const makeTls = ({ port, backendPorts, map }) => `${HEAD}
+frontend in
+  mode tcp
+  option splice-auto
+  bind 127.0.0.1:${port} backlog 4096
+  tcp-request inspect-delay 5s
+  tcp-request content accept if { req.ssl_hello_type 1 }
+  use_backend %[req.ssl_sni,lower,map_str(${map})]
+${makeServers(backendPorts)}`;
+
 // http-reuse always: requests share connections to the servers, as rouse's pool does.
-const makeHttp = (port, ports, map) => `${HEAD}
+const makeHttp = ({ port, backendPorts, map }) => `${HEAD}
   mode http
   http-reuse always
 frontend in
@@ -29,29 +41,19 @@ frontend in
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header Forwarded "for=%[src];host=%[req.hdr(host)];proto=http;by=\\"%[dst]:%[dst_port]\\""
   use_backend %[req.hdr(host),lower,map_str(${map})]
-${ports.map((each, index) => `backend b${index}\n  server s 127.0.0.1:${each}\n`).join('')}`;
+${makeServers(backendPorts)}`;
 
-function writeConfig(row, directory, port, backendPorts) {
-  if (row.protocol === 'tcp') return makeTcp(port, backendPorts);
-  const map = row.hosts.map((host, index) => `${host} b${index}\n`).join('');
-  return makeHttp(port, backendPorts, directory.write('hosts.map', map));
+const MAKERS = { tcp: makeTcp, tls: makeTls, http: makeHttp };
+
+function makeFile(row, { directory, ...ports }) {
+  const lines = (row.hosts ?? []).map((host, index) => `${host} b${index}\n`);
+  const map = directory.write('hosts.map', lines.join(''));
+  return { name: 'haproxy.cfg', text: MAKERS[row.protocol]({ ...ports, map }) };
 }
 
 export const haproxy = {
   name: 'haproxy',
   packages: ['haproxy'],
   program: 'haproxy',
-  async start(row, backend) {
-    const directory = makeDirectory();
-    const port = await findFreePort();
-    const ports = await backend.listenForPeers(row);
-    const file = directory.write('haproxy.cfg', writeConfig(row, directory, port, ports));
-    const program = startProgram(['haproxy', '-db', '-f', file]);
-    await waitForPort(port, program);
-    return {
-      port,
-      listPids: () => listTree(program.pid),
-      stop: () => program.stop().then(directory.remove),
-    };
-  },
+  start: startOnPort(makeFile, (file) => ['haproxy', '-db', '-f', file]),
 };

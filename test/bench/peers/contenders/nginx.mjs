@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { startProgram } from '../processes.mjs';
-import { findFreePort, listTree, makeDirectory, waitForPort } from './place.mjs';
+import { startOnPort } from './program-on-port.mjs';
 
 const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
@@ -14,12 +13,27 @@ error_log stderr error;
 events { worker_connections 19000; }
 `;
 
-const makeTcp = (port, [backendPort]) => `load_module ${STREAM_MODULE};
+const makeTcp = ({ port, backendPorts: [backendPort] }) => `
 stream {
   proxy_timeout 1h;
   server {
     listen 127.0.0.1:${port} backlog=4096;
     proxy_pass 127.0.0.1:${backendPort};
+  }
+}
+`;
+
+const makeTls = ({ port, backendPorts, hosts }) => `
+stream {
+  proxy_timeout 1h;
+  map_hash_bucket_size 128;
+  map $ssl_preread_server_name $target {
+    ${hosts.map((host, index) => `${host} 127.0.0.1:${backendPorts[index]};`).join('\n    ')}
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    ssl_preread on;
+    proxy_pass $target;
   }
 }
 `;
@@ -34,7 +48,7 @@ const makeServer = (port, host, index) => `
     location / { proxy_pass http://u${index}; }
   }`;
 
-const makeHttp = (port, ports, hosts, directory) => `
+const makeHttp = ({ port, backendPorts, hosts, directory }) => `
 http {
   access_log off;
   server_tokens off;
@@ -53,17 +67,18 @@ http {
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Forwarded-Host $host;
   proxy_set_header Forwarded "for=$remote_addr;host=$host;proto=$scheme;by=\\"$server_addr:$server_port\\"";
-  ${ports.map(makeUpstream).join('')}
+  ${backendPorts.map(makeUpstream).join('')}
   server { listen 127.0.0.1:${port} default_server backlog=4096; return 404; }
   ${hosts.map((host, index) => makeServer(port, host, index)).join('')}
 }
 `;
 
-function makeConfig(row, directory, port, ports) {
-  const head = makeHead(directory);
-  if (row.protocol === 'http') return head + makeHttp(port, ports, row.hosts, directory);
-  const [module, ...rest] = makeTcp(port, ports).split('\n');
-  return [module, head, ...rest].join('\n');
+const MAKERS = { tcp: makeTcp, tls: makeTls, http: makeHttp };
+
+function makeFile({ protocol, hosts }, place) {
+  const module = protocol === 'http' ? '' : `load_module ${STREAM_MODULE};`;
+  const text = module + makeHead(place.directory) + MAKERS[protocol]({ ...place, hosts });
+  return { name: 'nginx.conf', text };
 }
 
 export const nginx = {
@@ -71,17 +86,5 @@ export const nginx = {
   packages: ['nginx', 'libnginx-mod-stream'],
   program: 'nginx',
   isComplete: () => existsSync(STREAM_MODULE),
-  async start(row, backend) {
-    const directory = makeDirectory();
-    const port = await findFreePort();
-    const ports = await backend.listenForPeers(row);
-    const file = directory.write('nginx.conf', makeConfig(row, directory, port, ports));
-    const program = startProgram(['nginx', '-p', directory.path, '-c', file]);
-    await waitForPort(port, program);
-    return {
-      port,
-      listPids: () => listTree(program.pid),
-      stop: () => program.stop().then(directory.remove),
-    };
-  },
+  start: startOnPort(makeFile, (file, { path }) => ['nginx', '-p', path, '-c', file]),
 };

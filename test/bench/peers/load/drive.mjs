@@ -48,6 +48,7 @@ class Client {
   }
 
   send() {
+    if (this.exchange.request === '') return;
     const length = buffer.bytes.latin1Write(this.exchange.request, 0);
     const sent = sendFrom(this.fd, buffer, 0, length);
     if (sent === length) return;
@@ -63,10 +64,16 @@ class Client {
     }
     const received = receiveInto(this.fd, buffer, 0, BUFFER_BYTES);
     if (received === -EAGAIN) return;
-    if (received <= 0) return this.fail(`the connection ended early (${received})`);
+    if (received <= 0) return this.end(received);
     const isComplete = this.exchange.take(buffer.bytes, received);
     if (isComplete === null) return this.fail(`wrong answer: ${this.exchange.describe()}`);
     if (isComplete) this.finish();
+  }
+
+  /** The connection ended: where nothing else tells the end of an answer, that does. */
+  end(received) {
+    if (received === 0 && this.exchange.end?.() === true) return this.finish();
+    this.fail(`the connection ended early (${received}): ${this.exchange.describe()}`);
   }
 
   finish() {
@@ -133,8 +140,9 @@ class Run {
  * Loads what listens on a port of 127.0.0.1.
  * @param options `{ port, connections, keepAlive, seconds, count }`: until the time is over or, where
  *   that is given, `count` exchanges were begun
- * @param makeExchange `(client, sequence) → { request, take, describe }`; `take(bytes, length)` says
- *   whether the answer is complete, and null when it is wrong
+ * @param makeExchange `(client, sequence) → { request, take, end, describe }`; `take(bytes, length)`
+ *   says whether the answer is complete, and null when it is wrong; `end()`, where there is one, whether
+ *   it is complete when the connection ends
  * @returns `{ count, seconds, p50Micros, p99Micros, failures }`
  */
 export function drive(options, makeExchange) {

@@ -1,7 +1,16 @@
+import { makeHosts } from '../names.mjs';
 import { describeRequest } from './http-text.mjs';
 import { fillPattern, PATTERN_BYTES } from './pattern.mjs';
 
 const MESSAGE_BYTES = 64;
+/** Spreads numbers (Knuth's multiplicative hash). */
+const SPREADING = 2_654_435_761;
+
+/** `true` when complete, `false` when more must come, null when it differs. */
+const compareText = (answer, expected) => {
+  if (answer === expected) return true;
+  return expected.startsWith(answer) ? false : null;
+};
 
 /** A message that no other exchange has, and that comes back as it was. */
 function makeEcho() {
@@ -12,26 +21,49 @@ function makeEcho() {
       request,
       take(bytes, length) {
         answer += bytes.latin1Slice(0, length);
-        if (answer === request) return true;
-        return request.startsWith(answer) ? false : null;
+        return compareText(answer, request);
       },
       describe: () => answer,
     };
   };
 }
 
+/** Nothing is sent; the whole answer is `expected`. */
+function makeGreeting({ expected }) {
+  return () => {
+    let answer = '';
+    return {
+      request: '',
+      take(bytes, length) {
+        answer += bytes.latin1Slice(0, length);
+        return compareText(answer, expected) === null ? null : false;
+      },
+      end: () => answer === expected,
+      describe: () => answer,
+    };
+  };
+}
+
+/** Which of the names a client asks for: its own, or with `rotate` another one each time. */
+function chooseName({ names, rotate = false }, client, sequence) {
+  if (!rotate) return client % names;
+  return (Math.imul(client * 65_537 + sequence, SPREADING) >>> 0) % names;
+}
+
 /**
- * A GET of a path that no other exchange has, to the client's host; `hosts` are names, the first is
- * that of service 0 and so on. The answer tells the service, the path and what was forwarded.
+ * A GET of a path that no other exchange has, to one of `names` hosts of `services`. The answer tells
+ * the service, the path and what was forwarded.
  */
-function makeHttp({ hosts, keepAlive }) {
+function makeHttp(options) {
+  const { names, services = names, keepAlive } = options;
+  const hosts = makeHosts(names);
   const connection = keepAlive ? '' : 'connection: close\r\n';
   return (client, sequence) => {
-    const service = client % hosts.length;
-    const host = hosts[service];
+    const name = chooseName(options, client, sequence);
+    const host = hosts[name];
     const path = `/client/${client}/request/${sequence}`;
     const expected = describeRequest({
-      service,
+      service: name % services,
       path,
       host,
       forwardedFor: '127.0.0.1',
@@ -57,8 +89,7 @@ function checkHttp(answer, expected) {
   if (!answer.startsWith('HTTP/1.1 200')) return null;
   const length = Number(/\r\ncontent-length: *(\d+)/i.exec(answer)?.[1]);
   if (length !== expected.length) return null;
-  if (answer.length < headEnd + 4 + length) return false;
-  return answer.slice(headEnd + 4) === expected ? true : null;
+  return compareText(answer.slice(headEnd + 4), expected);
 }
 
 let pattern = null;
@@ -81,7 +112,7 @@ function makeBulk({ bytes: total }) {
   };
 }
 
-const KINDS = { echo: makeEcho, http: makeHttp, bulk: makeBulk };
+const KINDS = { echo: makeEcho, greeting: makeGreeting, http: makeHttp, bulk: makeBulk };
 
 /** What `drive` needs, from `{ kind, … }`. */
 export const makeExchanges = (options) => KINDS[options.kind](options);
