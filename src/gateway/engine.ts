@@ -40,8 +40,6 @@ export interface Demand {
   readonly source: string;
   /** What the client connected to, in the same form. */
   readonly destination: string;
-  /** The host or server name that led here, if one did. */
-  readonly name: string | null;
 }
 
 /** What an engine asks its host for. One host serves all engines of a thread. */
@@ -58,6 +56,8 @@ export interface EngineHost {
   acquire(demand: Demand, signal?: AbortSignal): Promise<Use>;
   /** As `acquire`, where the lease is in hand: without a promise; null: it has to be waited for. Throws a `Refusal`. */
   tryAcquire(demand: Demand): Use | null;
+  /** For requests, which are many: the uses of a service; null: it is no more. */
+  requestsOf(service: string): RequestUses | null;
   /** Hands an accepted connection over to a process of a `stdio` service; the fd stays the caller's, to be closed when this has settled. Rejects with a `Refusal`. */
   handOver(demand: Demand, fd: number): Promise<void>;
   /** Whether something counts time: a lease that lingers, somebody who is held. */
@@ -71,6 +71,18 @@ export interface EngineHost {
 }
 
 export type AdmitRefusal = 'access-denied' | 'gateway-draining';
+
+/** The uses of one service by requests, which are counted: none has an object of its own. */
+export interface RequestUses {
+  /** The incarnation whose lease is in hand; null: it has to be waited for. */
+  readonly instance: number | null;
+  /** Counts a request in, while there is an `instance`. Throws a `Refusal`. */
+  begin(sourceIp: string, nowMs: number): void;
+  /** Counts out a request that began with this incarnation. */
+  end(instance: number, sourceIp: string, nowMs: number): void;
+  /** A use in place of a request that was just counted in: its `end` counts it out. */
+  toUse(demand: Demand): Use;
+}
 
 /** A lease's single use: a relayed connection, or one request in flight. */
 export interface Use {

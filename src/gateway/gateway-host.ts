@@ -11,13 +11,13 @@ import type {
   Engine,
   EngineHost,
   RefusalEntry,
+  RequestUses,
   RouteTable,
   Use,
 } from './engine.js';
-import { type Desk, LeasedUse } from './leased-use.js';
+import { LeasedUse } from './leased-use.js';
 import { buildRouteTable } from './route-table.js';
-import { ServiceGate } from './service-gate.js';
-import { ServiceLease } from './service-lease.js';
+import { isHttp, ServiceDesk } from './service-desk.js';
 import type { SupervisorLink } from './supervisor-link.js';
 import { UpstreamSockets } from './upstream-sockets.js';
 
@@ -37,11 +37,11 @@ export class GatewayHost implements EngineHost {
   #isDraining = false;
   logsAccess = false;
   /** Of services that somebody asked for: of ten thousand most are asleep. */
-  readonly #desks = new Map<string, Desk>();
+  readonly #desks = new Map<string, ServiceDesk>();
   /** Those whose counters may have changed since they were taken. */
-  readonly #counting = new Set<Desk>();
+  readonly #counting = new Set<ServiceDesk>();
   readonly #doors = new Map<string, Door>();
-  readonly #awake = new Set<Desk>();
+  readonly #awake = new Set<ServiceDesk>();
 
   constructor(
     config: GatewayConfig,
@@ -76,7 +76,7 @@ export class GatewayHost implements EngineHost {
     }
   }
 
-  #dismiss(name: string, desk: Desk): void {
+  #dismiss(name: string, desk: ServiceDesk): void {
     const { lease, gate } = desk;
     lease.refused(gate.refuse('no-route'));
     lease.yieldNow();
@@ -85,30 +85,20 @@ export class GatewayHost implements EngineHost {
     this.#counting.delete(desk);
   }
 
-  #openDesk(name: string, terms: ServiceTerms): Desk {
-    const lease = new ServiceLease(terms.idle, {
+  #openDesk(name: string, terms: ServiceTerms): ServiceDesk {
+    const desk = new ServiceDesk(name, terms, {
       onWanted: () => this.#askFor(name),
       onReleased: (instance, idleMs) => this.#giveBack(name, instance, idleMs),
+      onWaiting: (waiting) => this.#noteAwake(waiting),
+      onCounting: (counting) => this.#counting.add(counting),
     });
-    const gate = new ServiceGate(terms, performance.now());
-    const desk: Desk = {
-      name,
-      gate,
-      lease,
-      sockets: null,
-      latest: null,
-      handingOver: 0,
-      requestsInFlight: 0,
-      requestsTotal: 0,
-      reportedChanges: 0,
-    };
     this.#desks.set(name, desk);
     return desk;
   }
 
   #askFor(service: string): void {
     const demand = this.#desks.get(service)?.latest;
-    const cause = demand && isHttp(demand) ? 'request' : 'connection';
+    const cause = demand && isHttp(demand.protocol) ? 'request' : 'connection';
     this.link.send({
       type: 'acquire',
       service,
@@ -185,87 +175,52 @@ export class GatewayHost implements EngineHost {
   }
 
   /** Timers count for desks with a lease, or with somebody who waits for one. */
-  #noteAwake(desk: Desk): void {
+  #noteAwake(desk: ServiceDesk): void {
     if (desk.lease.grant || desk.lease.waiting > 0) this.#awake.add(desk);
     else this.#awake.delete(desk);
   }
 
   tryAcquire(demand: Demand): Use | null {
-    const desk = this.#deskOf(demand);
+    const desk = this.#deskOf(demand.service);
     const { grant } = desk.lease;
     if (!grant) return null;
-    const leave = this.#enter(desk, demand);
+    desk.enter(demand);
     desk.lease.tryUse();
-    return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
+    return new LeasedUse(desk, demand, grant.instance);
   }
 
   async acquire(demand: Demand, signal?: AbortSignal): Promise<Use> {
-    const desk = this.#deskOf(demand);
-    const leave = this.#enter(desk, demand);
+    const desk = this.#deskOf(demand.service);
+    desk.enter(demand);
     try {
-      const grant = desk.lease.tryUse() ?? (await this.#hold(desk, demand, signal));
-      return new LeasedUse(desk, demand, grant.instance, leave, (again) => this.#hold(desk, again));
+      const grant = desk.lease.tryUse() ?? (await desk.hold(demand, signal));
+      return new LeasedUse(desk, demand, grant.instance);
     } catch (error) {
-      leave();
+      desk.leave(demand);
       throw error;
     }
   }
 
-  /** Counts somebody in, or throws a `Refusal`; the function returned counts them out, once. */
-  #enter(desk: Desk, demand: Demand): () => void {
-    const sourceIp = ipOf(demand.source);
-    desk.gate.enter(sourceIp, performance.now());
-    let isIn = true;
-    const leave = () => {
-      if (!isIn) return;
-      isIn = false;
-      desk.gate.leave(sourceIp);
-      if (isHttp(demand)) desk.requestsInFlight -= 1;
-    };
-    if (isHttp(demand)) {
-      desk.requestsInFlight += 1;
-      desk.requestsTotal += 1;
-    }
-    return leave;
+  requestsOf(service: string): RequestUses | null {
+    return this.#findDesk(service);
   }
 
-  #deskOf(demand: Demand): Desk {
-    const terms = this.#terms.get(demand.service);
-    const desk =
-      this.#desks.get(demand.service) ?? (terms && this.#openDesk(demand.service, terms));
+  /** Throws a `Refusal` where there is no such service. */
+  #deskOf(service: string): ServiceDesk {
+    const desk = this.#findDesk(service);
     if (!desk) throw new Refusal('no-route');
-    this.#counting.add(desk);
     return desk;
   }
 
-  async #hold(desk: Desk, demand: Demand, signal?: AbortSignal): Promise<{ instance: number }> {
-    const { limits } = desk.gate.terms;
-    if (desk.lease.waiting >= limits.held) throw desk.gate.refuse('held-limit', 1000);
-    desk.latest = demand;
-    const age = new AbortController();
-    const timer = setTimeout(() => age.abort(desk.gate.refuse('held-age', 1000)), limits.heldAgeMs);
-    const onAbort = () => age.abort(abortError());
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    try {
-      const granted = desk.lease.use(age.signal);
-      this.#noteAwake(desk);
-      return await granted;
-    } catch (error) {
-      if (error instanceof Refusal) countRefusal(desk, error);
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      this.#noteAwake(desk);
-    }
+  #findDesk(service: string): ServiceDesk | null {
+    const terms = this.#terms.get(service);
+    return this.#desks.get(service) ?? (terms ? this.#openDesk(service, terms) : null);
   }
 
   async handOver(demand: Demand, fd: number): Promise<void> {
     if (fd < 0) return;
-    const desk = this.#deskOf(demand);
-    const sourceIp = ipOf(demand.source);
-    desk.gate.enter(sourceIp, performance.now());
+    const desk = this.#deskOf(demand.service);
+    desk.enter(demand);
     try {
       if (desk.handingOver >= desk.gate.terms.limits.held)
         throw desk.gate.refuse('held-limit', 1000);
@@ -274,7 +229,7 @@ export class GatewayHost implements EngineHost {
         desk.handingOver -= 1;
       });
     } finally {
-      desk.gate.leave(sourceIp);
+      desk.leave(demand);
     }
   }
 
@@ -301,21 +256,9 @@ export class GatewayHost implements EngineHost {
   takeServiceCounters(): ServiceCounters[] {
     const rows: ServiceCounters[] = [];
     for (const desk of this.#counting) {
-      const { name, gate, lease, handingOver, requestsInFlight, requestsTotal } = desk;
-      if (gate.open === 0 && gate.changes === desk.reportedChanges) {
-        this.#counting.delete(desk);
-        continue;
-      }
-      desk.reportedChanges = gate.changes;
-      const held = lease.waiting + handingOver;
-      rows.push({
-        name,
-        connections: Math.max(0, gate.open - held),
-        held,
-        requestsInFlight: Math.max(0, requestsInFlight),
-        requestsTotal,
-        refusals: { ...gate.refusals },
-      });
+      const counters = desk.takeCounters();
+      if (counters) rows.push(counters);
+      else this.#counting.delete(desk);
     }
     return rows;
   }
@@ -323,26 +266,4 @@ export class GatewayHost implements EngineHost {
   listenerCounters(): ListenerCounters[] {
     return [...this.#doors].map(([name, { accepted, refused }]) => ({ name, accepted, refused }));
   }
-}
-
-function countRefusal(desk: Desk, refusal: Refusal): void {
-  if (refusal.code === 'held-age') return;
-  desk.gate.refuse(refusal.code);
-}
-
-function isHttp({ protocol }: Demand): boolean {
-  return protocol === 'http' || protocol === 'https';
-}
-
-/** The address of `ip:port` or `[ip6]:port`; `unix:` stays. */
-function ipOf(source: string): string {
-  if (source.startsWith('[')) return source.slice(1, source.indexOf(']'));
-  const colon = source.lastIndexOf(':');
-  return source.startsWith('unix:') || colon < 0 ? source : source.slice(0, colon);
-}
-
-function abortError(): Error {
-  const error = new Error('the client went away');
-  error.name = 'AbortError';
-  return error;
 }

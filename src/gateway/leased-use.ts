@@ -1,38 +1,17 @@
 import type { Socket } from 'node:net';
 import type { Refusal } from '../ipc/refusals.js';
 import type { Demand, UpstreamSocket, Use } from './engine.js';
-import type { ServiceGate } from './service-gate.js';
-import type { ServiceLease } from './service-lease.js';
-import type { UpstreamSockets } from './upstream-sockets.js';
+import type { ServiceDesk } from './service-desk.js';
 
-/** What a gateway keeps for one service. */
-export interface Desk {
-  /** The service's. */
-  readonly name: string;
-  readonly gate: ServiceGate;
-  readonly lease: ServiceLease;
-  /** Of the incarnation that the lease is for. */
-  sockets: UpstreamSockets | null;
-  /** The demand that is told to the supervisor when the lease is asked for. */
-  latest: Demand | null;
-  handingOver: number;
-  requestsInFlight: number;
-  requestsTotal: number;
-  /** Of the gate, when the counters were taken last. */
-  reportedChanges: number;
-}
-
-/** One use of a lease: a relayed connection or a request. */
+/** One use of a lease: a relayed connection, or a request that is more than counted. */
 export class LeasedUse implements Use {
   readonly service: string;
   #state: 'active' | 'quiet' | 'ended' = 'active';
 
   constructor(
-    private readonly desk: Desk,
+    private readonly desk: ServiceDesk,
     private readonly demand: Demand,
     readonly instance: number,
-    private readonly leave: () => void,
-    private readonly hold: (demand: Demand) => Promise<{ instance: number }>,
   ) {
     this.service = demand.service;
   }
@@ -66,7 +45,7 @@ export class LeasedUse implements Use {
   async resume(): Promise<void> {
     if (this.#state !== 'quiet') return;
     this.#state = 'active';
-    const grant = this.desk.lease.tryUse() ?? (await this.hold(this.demand));
+    const grant = this.desk.lease.tryUse() ?? (await this.desk.hold(this.demand));
     // It may have ended, or have been made quiet again, while it waited.
     if (this.#state === 'active' && grant.instance === this.instance) return;
     this.desk.lease.leave(grant.instance);
@@ -81,7 +60,7 @@ export class LeasedUse implements Use {
     const wasActive = this.#state === 'active';
     this.#state = 'ended';
     if (wasActive) this.desk.lease.leave(this.instance);
-    this.leave();
+    this.desk.leave(this.demand);
   }
 
   #gone(): Refusal {

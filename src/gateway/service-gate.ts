@@ -4,10 +4,15 @@ import { buildAccessList } from './access-list.js';
 import { RateLimit } from './rate-limit.js';
 import { SourceLimits } from './source-limits.js';
 
+/** Sources whose verdict is remembered. */
+const MAX_VERDICTS = 256;
+
 /** Who may use a service, how many at once and how often: the limits of one service in this gateway. */
 export class ServiceGate {
   #terms: ServiceTerms;
   #isAllowed: (ip: string) => boolean;
+  /** Of sources that came before. */
+  readonly #verdicts = new Map<string, boolean>();
   #rate: RateLimit | null;
   readonly #sources = new SourceLimits();
   #open = 0;
@@ -40,13 +45,14 @@ export class ServiceGate {
     const isSameRate = JSON.stringify(rate) === JSON.stringify(this.#terms.limits.rate);
     this.#terms = terms;
     this.#isAllowed = buildAccessList(terms.access);
+    this.#verdicts.clear();
     if (!isSameRate) this.#rate = rate && new RateLimit(rate, nowMs);
   }
 
   /** Lets somebody in, or throws a `Refusal`. Each success wants one `leave`. */
   enter(sourceIp: string, nowMs: number): void {
     const { limits } = this.#terms;
-    if (!this.#isAllowed(sourceIp)) throw this.refuse('access-denied');
+    if (!this.#mayEnter(sourceIp)) throw this.refuse('access-denied');
     if (this.#open >= limits.connections) throw this.refuse('connection-limit', 1000);
     if (this.#rate && !this.#rate.take(nowMs))
       throw this.refuse('rate-limit', this.#rate.retryAfterMs(nowMs));
@@ -55,6 +61,15 @@ export class ServiceGate {
     }
     this.#open += 1;
     this.#changes += 1;
+  }
+
+  #mayEnter(sourceIp: string): boolean {
+    const known = this.#verdicts.get(sourceIp);
+    if (known !== undefined) return known;
+    const isAllowed = this.#isAllowed(sourceIp);
+    if (this.#verdicts.size >= MAX_VERDICTS) this.#verdicts.clear();
+    this.#verdicts.set(sourceIp, isAllowed);
+    return isAllowed;
   }
 
   leave(sourceIp: string): void {

@@ -85,10 +85,10 @@ export class ServiceLease {
   }
 
   /** The use of this incarnation is over, or paused. */
-  leave(instance: number): void {
+  leave(instance: number, nowMs = performance.now()): void {
     if (this.#grant?.instance !== instance) return;
     this.#users -= 1;
-    this.#lastUseMs = performance.now();
+    this.#lastUseMs = nowMs;
     if (this.#users === 0) this.#armLinger();
   }
 

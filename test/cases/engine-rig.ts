@@ -9,6 +9,7 @@ import type {
   EngineHost,
   ListeningSocket,
   RefusalEntry,
+  RequestUses,
   RouteTable,
   UpstreamSocket,
   Use,
@@ -32,6 +33,8 @@ export interface EngineOptions {
 
 export type EngineFactory = (host: EngineHost, options?: EngineOptions) => Engine;
 
+/** Who asks where nobody has to say so. */
+const NOBODY = { upstream: 'main', listener: '', protocol: 'http', source: '', destination: '' };
 const ANYONE: Access = { allow: null, deny: [] };
 
 export interface ListenerSpec {
@@ -151,6 +154,28 @@ export class RecordingHost implements EngineHost {
     this.demands.push(demand);
     if (this.refuseWith !== null) throw this.refuseWith;
     return this.#createUse(demand);
+  }
+
+  requestsOf(service: string): RequestUses {
+    const host = this;
+    return {
+      get instance() {
+        return host.#gate === null ? 1 : null;
+      },
+      begin: () => {
+        host.demands.push({ ...NOBODY, service });
+        if (host.refuseWith !== null) throw host.refuseWith;
+        host.openUses += 1;
+      },
+      end: () => {
+        host.openUses -= 1;
+        host.endedUses += 1;
+      },
+      toUse: (demand) => {
+        host.openUses -= 1;
+        return host.#createUse(demand);
+      },
+    };
   }
 
   async #waitAtGate(demand: Demand, signal: AbortSignal | undefined): Promise<void> {

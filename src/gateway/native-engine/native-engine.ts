@@ -141,7 +141,6 @@ export class NativeEngine implements Engine {
       protocol: listener.protocol,
       source,
       destination: destinationText,
-      name: null,
     };
     loop.needTurn();
     host.handOver(demand, fd).then(

@@ -37,7 +37,6 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
       protocol: listener.protocol,
       source,
       destination: destinationText,
-      name: lead.name,
     };
     context.connections.add(this);
     this.#begin();

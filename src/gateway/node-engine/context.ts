@@ -24,7 +24,7 @@ export interface Connection {
 }
 
 /** What the host is asked for on behalf of a connection. */
-export function demandOf(connection: Connection, match: RouteMatch, name: string | null): Demand {
+export function demandOf(connection: Connection, match: RouteMatch): Demand {
   return {
     service: match.service,
     upstream: match.upstream,
@@ -32,7 +32,6 @@ export function demandOf(connection: Connection, match: RouteMatch, name: string
     protocol: connection.listener.protocol,
     source: connection.source.text,
     destination: connection.destination.text,
-    name,
   };
 }
 

@@ -15,7 +15,7 @@ export async function serveRequest(exchange: HttpExchange, relay: HttpRelay): Pr
   if (match === null) return exchange.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
   exchange.match = match;
   try {
-    const demand = demandOf(client, match, head.host);
+    const demand = demandOf(client, match);
     const use = await context.host.acquire(demand, exchange.abort.signal);
     exchange.heldMs = performance.now() - exchange.beganMs;
     relay.relay(exchange, match, use);

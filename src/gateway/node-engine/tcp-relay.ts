@@ -39,7 +39,7 @@ export async function relayConnection(
   const beganMs = performance.now();
   let use: Use | null = null;
   try {
-    use = await acquireUntilClose(context, connection, match, name);
+    use = await acquireUntilClose(context, connection, match);
     const heldMs = performance.now() - beganMs;
     const upstream = await use.dial();
     prepareSocket(upstream);
@@ -58,7 +58,6 @@ async function acquireUntilClose(
   context: EngineContext,
   connection: Connection,
   match: RouteMatch,
-  name: string | null,
 ): Promise<Use> {
   const { socket } = connection;
   const abort = new AbortController();
@@ -66,7 +65,7 @@ async function acquireUntilClose(
   if (socket.destroyed) abort.abort();
   socket.once('close', onClose);
   try {
-    return await context.host.acquire(demandOf(connection, match, name), abort.signal);
+    return await context.host.acquire(demandOf(connection, match), abort.signal);
   } finally {
     socket.off('close', onClose);
   }
@@ -122,7 +121,7 @@ async function handOver(
   const { socket, listener, source, destination } = connection;
   const beganMs = performance.now();
   try {
-    await context.host.handOver(demandOf(connection, match, null), descriptorOf(socket));
+    await context.host.handOver(demandOf(connection, match), descriptorOf(socket));
     const heldMs = performance.now() - beganMs;
     context.host.logAccess({
       listener: listener.name,

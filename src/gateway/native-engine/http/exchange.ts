@@ -1,5 +1,5 @@
 import { Refusal } from '../../../ipc/refusals.js';
-import type { Demand, RouteMatch, Use } from '../../engine.js';
+import type { Demand, RouteMatch } from '../../engine.js';
 import type { HttpRefusal } from '../../field-section.js';
 import {
   answerToFraming,
@@ -14,6 +14,7 @@ import { refusalOf } from '../context.js';
 import type { ClientConnection } from './client-connection.js';
 import { OutgoingHead } from './outgoing-head.js';
 import { RelayedRequest } from './relayed-request.js';
+import type { ServicePath } from './service-path.js';
 
 /** nginx's way to say in a log that the client left before the answer. */
 const STATUS_CLIENT_LEFT = 499;
@@ -50,18 +51,26 @@ export class Exchange {
     const match = table.match(listener.name, accepted.destination, head.host, null);
     if (!match) return this.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
     this.#match = match;
+    const path = client.front.pathOf(match, table);
+    if (!path) return this.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
     if (host.logsAccess) head.settle();
     try {
-      const demand = this.#demandFor(match);
-      const use = host.tryAcquire(demand);
-      if (use) this.#relay(use, null);
-      else this.#hold(demand);
+      this.#relayOrHold(path);
     } catch (thrown) {
       this.refuseThrown(thrown);
     }
   }
 
-  #demandFor({ service, upstream }: RouteMatch): Demand {
+  #relayOrHold(path: ServicePath): void {
+    const { uses } = path;
+    const { instance } = uses;
+    if (instance === null) return this.#hold(path);
+    uses.begin(this.client.origin.sourceIp, this.beganMs);
+    this.#relay(new RelayedRequest(this, path, instance, null), null);
+  }
+
+  /** Who asks for which service, for those who keep it. */
+  describeDemand({ service, upstream }: RouteMatch): Demand {
     const { listener, source, destinationText } = this.client.accepted;
     return {
       service,
@@ -70,7 +79,6 @@ export class Exchange {
       protocol: listener.protocol,
       source,
       destination: destinationText,
-      name: this.head.host,
     };
   }
 
@@ -80,7 +88,7 @@ export class Exchange {
     this.#answer(redirectTo(httpsLocation(host, path)));
   }
 
-  #hold(demand: Demand): void {
+  #hold(path: ServicePath): void {
     const { host, loop } = this.client.front.context;
     const outgoing = this.compose(false);
     if (outgoing === null) return;
@@ -88,12 +96,12 @@ export class Exchange {
     this.head.settle();
     this.#abort = new AbortController();
     loop.needTurn();
-    host.acquire(demand, this.#abort.signal).then(
+    host.acquire(this.describeDemand(path.match), this.#abort.signal).then(
       (use) => {
         this.#abort = null;
         this.#heldMs = this.client.front.context.loop.nowMs - this.beganMs;
         if (this.isOver) use.end();
-        else this.#relay(use, outgoing);
+        else this.#relay(new RelayedRequest(this, path, use.instance, use), outgoing);
         // What came of a body meanwhile waits, where a pooled connection took the head at once.
         this.moveUpload();
       },
@@ -101,8 +109,7 @@ export class Exchange {
     );
   }
 
-  #relay(use: Use, outgoing: OutgoingHead | null): void {
-    const relayed = new RelayedRequest(this, this.#match as RouteMatch, use);
+  #relay(relayed: RelayedRequest, outgoing: OutgoingHead | null): void {
     this.#relayed = relayed;
     try {
       relayed.start(outgoing);

@@ -1,9 +1,11 @@
 import type { GatewayListener } from '../../../ipc/gateway-config.js';
 import type { RefusalCode } from '../../../ipc/refusals.js';
 import { buildCidrMatcher } from '../../access-list.js';
+import type { RouteMatch, RouteTable } from '../../engine.js';
 import type { Accepted, NativeContext } from '../context.js';
 import { ClientConnection } from './client-connection.js';
 import type { HttpLimits } from './limits.js';
+import { ServicePath } from './service-path.js';
 import { UpstreamPools } from './upstream-pools.js';
 
 /** What of a listener's settings may change while its connections are open. */
@@ -19,6 +21,9 @@ export class HttpFront {
   readonly pools: UpstreamPools;
   readonly #listeners = new Map<string, HttpListener>();
   #isDraining = false;
+  /** Those of one route table. */
+  readonly #paths = new Map<RouteMatch, ServicePath>();
+  #table: RouteTable | null = null;
 
   constructor(
     readonly context: NativeContext,
@@ -42,6 +47,19 @@ export class HttpFront {
     if (!listener) throw new Error(`no settings for listener ${accepted.listener.name}`);
     const client = new ClientConnection(this, listener, accepted, refusal);
     client.isLast ||= this.#isDraining;
+  }
+
+  /** Null: the service is no more. */
+  pathOf(match: RouteMatch, table: RouteTable): ServicePath | null {
+    if (this.#table !== table) this.#paths.clear();
+    this.#table = table;
+    const known = this.#paths.get(match);
+    if (known) return known;
+    const uses = this.context.host.requestsOf(match.service);
+    if (!uses) return null;
+    const path = new ServicePath(match, uses, this.pools);
+    this.#paths.set(match, path);
+    return path;
   }
 
   /** Ends idle connections of a listener (null: of all), and busy ones after their answer. */

@@ -1,5 +1,5 @@
 import { Refusal } from '../../../ipc/refusals.js';
-import type { RouteMatch, Use } from '../../engine.js';
+import type { Use } from '../../engine.js';
 import { offersUpgrade } from '../../upstream-headers.js';
 import { Dialer, type DialerOwner } from '../dialer.js';
 import type { ClientConnection } from './client-connection.js';
@@ -9,6 +9,7 @@ import { bytes as memoryBytes } from './memory.js';
 import type { OutgoingHead } from './outgoing-head.js';
 import type { Peer } from './peer.js';
 import type { ResponseFacts } from './response-head.js';
+import type { ServicePath } from './service-path.js';
 import { UpgradedConnection } from './upgraded-connection.js';
 import { Upload } from './upload.js';
 import type { UpstreamConnection } from './upstream-connection.js';
@@ -23,6 +24,7 @@ export class RelayedRequest implements DialerOwner {
   readonly client: ClientConnection;
   readonly download: Download;
   readonly #upload: Upload | null;
+  #use: Use | null;
   #dialer: Dialer | null = null;
   /** The head, while it may have to be sent, or sent again. */
   #outgoing: OutgoingHead | null = null;
@@ -38,11 +40,14 @@ export class RelayedRequest implements DialerOwner {
 
   constructor(
     readonly exchange: Exchange,
-    private readonly match: RouteMatch,
-    private readonly use: Use,
+    private readonly path: ServicePath,
+    private readonly instance: number,
+    /** Null: the request is counted, as long as nothing else is needed. */
+    use: Use | null,
   ) {
     const { client, head, isRequestEnded } = exchange;
     this.client = client;
+    this.#use = use;
     this.#isBodyAwaited = !head.expectContinue;
     this.download = new Download(this);
     this.#upload = isRequestEnded ? null : new Upload(this);
@@ -98,8 +103,7 @@ export class RelayedRequest implements DialerOwner {
   }
 
   #pool(): UpstreamPool {
-    const { service, instance } = this.use;
-    return this.client.front.pools.of(service, instance, this.match.upstream);
+    return this.path.poolOf(this.instance);
   }
 
   #attach(upstream: UpstreamConnection): void {
@@ -137,8 +141,14 @@ export class RelayedRequest implements DialerOwner {
   }
 
   #dial(): void {
-    this.#dialer ??= new Dialer(this.use, this.client.front.context.loop, this);
+    this.#dialer ??= new Dialer(this.#takeUse(), this.client.front.context.loop, this);
     this.#dialer.dial();
+  }
+
+  #takeUse(): Use {
+    const { uses, match } = this.path;
+    this.#use ??= uses.toUse(this.exchange.describeDemand(match));
+    return this.#use;
   }
 
   #closeUpstream(): void {
@@ -274,7 +284,8 @@ export class RelayedRequest implements DialerOwner {
 
   /** The service has taken the client's offer: HTTP is over on both connections. */
   onUpgraded(answer: Buffer): void {
-    const { client, upstream, exchange, match, use } = this;
+    const { client, upstream, exchange } = this;
+    const { match } = this.path;
     if (!offersUpgrade(exchange.head) || !exchange.isRequestEnded || !upstream) {
       return this.onUpstreamFailed('changed the protocol unasked');
     }
@@ -286,7 +297,7 @@ export class RelayedRequest implements DialerOwner {
     upstream.pool.letGo(upstream);
     new UpgradedConnection(client.front.context, {
       match,
-      use,
+      use: this.#takeUse(),
       upstreamFd: upstream.peer.fd,
       answer: joined(client.peer.pending, answer) as Buffer,
       early: joined(upstream.peer.pending, client.rest),
@@ -305,13 +316,15 @@ export class RelayedRequest implements DialerOwner {
     this.#outgoing = null;
     this.download.release();
     this.#upload?.release();
-    const { upstream } = this;
+    const { upstream, client } = this;
+    const { nowMs } = client.front.context.loop;
     const { facts, isSpoilt } = this.download;
     this.upstream = null;
     if (upstream && isReusable && !isSpoilt && facts?.keepAlive) {
-      upstream.pool.give(upstream, this.client.front.context.loop.nowMs, facts.timeoutMs);
+      upstream.pool.give(upstream, nowMs, facts.timeoutMs);
     } else upstream?.pool.close(upstream);
-    this.use.end();
+    if (this.#use) this.#use.end();
+    else this.path.uses.end(this.instance, client.origin.sourceIp, nowMs);
   }
 
   /** Looks whether the body still comes. */

@@ -18,7 +18,7 @@ export interface PoolSettings {
 
 /** The keep-alive connections to one upstream of one instance. */
 export class UpstreamPool {
-  /** The instance is no more. */
+  /** The instance is no more, or another pool has taken this one's place. */
   isClosed = false;
   /** The one that was used last comes last. */
   readonly #idle: UpstreamConnection[] = [];

@@ -38,7 +38,9 @@ export class UpstreamPools {
     if (!instances || !pools) return;
     for (const [upstream, pool] of pools) {
       pool.closeIdle();
-      if (pool.isEmpty) pools.delete(upstream);
+      if (!pool.isEmpty) continue;
+      pool.isClosed = true;
+      pools.delete(upstream);
     }
     if (pools.size === 0) instances.delete(instance);
     if (instances.size === 0) this.#services.delete(service);
