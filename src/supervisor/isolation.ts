@@ -131,6 +131,7 @@ function heldIsolation({
         bubblewrap,
         arguments: bwrapArguments,
         network: service.isolation.network,
+        dialledPorts: service.upstreams.flatMap((to) => (to.kind === 'tcp' ? [to.port] : [])),
         cgroup,
       };
     },
@@ -143,6 +144,7 @@ function heldIsolation({
           hostFiles,
         ),
         network: 'private',
+        dialledPorts: [],
         cgroup: gatewayCgroup(cgroups, name, cpus),
       }),
     buildEgressVps: (resolverDirectory) =>
@@ -154,6 +156,7 @@ function heldIsolation({
           hostFiles,
         ),
         network: 'host',
+        dialledPorts: [],
         cgroup: createCgroup(cgroups, 'egress'),
       }),
   };

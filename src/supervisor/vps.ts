@@ -27,6 +27,8 @@ export interface VpsPlan {
   readonly bubblewrap: string;
   readonly arguments: readonly string[];
   readonly network: 'private' | 'host';
+  /** TCP ports at which gateways and probes reach its processes. */
+  readonly dialledPorts: readonly number[];
   /** Where it lives; it goes with the VPS. */
   readonly cgroup: ServiceCgroup | null;
 }
@@ -88,7 +90,7 @@ export class HeldVps implements Vps {
     try {
       holder = await startHolder(plan);
       vps = new HeldVps(holder, openPidfd(holder.initPid), plan);
-      if (vps.networkFd !== null) prepareNetwork(vps.networkFd);
+      if (vps.networkFd !== null) prepareNetwork(vps.networkFd, plan.dialledPorts);
       return vps;
     } catch (error) {
       if (vps) vps.dispose().catch(() => {});

@@ -40,9 +40,9 @@ export function closeNetwork(networkFd: number): void {
   closeSync(networkFd);
 }
 
-/** Sets up a fresh network for services. Throws a `SystemError`. */
-export function prepareNetwork(networkFd: number): void {
-  ask({ kind: 'prepare', networkFd }, 'set up the network of a VPS');
+/** Sets up a fresh network for services whose `dialledPorts` are dialled from outside. Throws a `SystemError`. */
+export function prepareNetwork(networkFd: number, dialledPorts: readonly number[]): void {
+  ask({ kind: 'prepare', networkFd, dialledPorts }, 'set up the network of a VPS');
 }
 
 /**

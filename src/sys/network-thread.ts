@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { closeFd } from './descriptors.js';
 import { CLONE_NEWNET, checked, SystemError, setns } from './libc.js';
-import { NETWORK_SETTINGS, type NetworkRequest } from './network-request.js';
+import { type NetworkRequest, networkSettings } from './network-request.js';
 import { createStreamSocket, listenOn } from './sockets.js';
 
 /**
@@ -17,7 +17,7 @@ function perform(request: NetworkRequest): number[] {
   checked(setns(request.networkFd, CLONE_NEWNET), 'enter the network of a VPS');
   switch (request.kind) {
     case 'prepare':
-      for (const [name, value] of NETWORK_SETTINGS)
+      for (const [name, value] of networkSettings(request.dialledPorts))
         writeFileSync(`/proc/sys/net/ipv4/${name}`, value);
       return [];
     case 'create':

@@ -10,6 +10,7 @@ import {
   getsockname,
   getsockopt,
   IPPROTO_IPV6,
+  IPPROTO_TCP,
   IPV6_V6ONLY,
   lastErrno,
   listen,
@@ -26,6 +27,7 @@ import {
   setsockopt,
   socket,
   socketpair,
+  TCP_NODELAY,
 } from './libc.js';
 import {
   decodeSocketAddress,
@@ -48,10 +50,15 @@ function setFlag(fd: number, level: number, option: number): void {
   checked(setsockopt(fd, level, option, scratch.address, 4), `socket option ${option}`);
 }
 
-/** An unconnected stream socket in this thread's network namespace, non-blocking, close-on-exec. */
+/**
+ * An unconnected stream socket in this thread's network namespace, non-blocking, close-on-exec. What
+ * is relayed goes out as it came: TCP doesn't hold small writes back (TCP_NODELAY, tcp(7)).
+ */
 export function createStreamSocket(family: 'inet' | 'inet6' | 'unix'): number {
   const domain = { inet: AF_INET, inet6: AF_INET6, unix: AF_UNIX }[family];
-  return checked(socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket');
+  const fd = checked(socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket');
+  if (family !== 'unix') setFlag(fd, IPPROTO_TCP, TCP_NODELAY);
+  return fd;
 }
 
 /**

@@ -1,4 +1,13 @@
-import { fcntl, lastErrno, libc, NativeMemory, SOCK_CLOEXEC, SOCK_NONBLOCK } from './libc.js';
+import {
+  fcntl,
+  IPPROTO_TCP,
+  lastErrno,
+  libc,
+  NativeMemory,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  TCP_NODELAY,
+} from './libc.js';
 import { decodeSocketAddress, type SocketAddress } from './socket-address.js';
 
 /**
@@ -40,8 +49,6 @@ const F_SETPIPE_SZ = 1031;
 const SOL_SOCKET = 1;
 const SO_LINGER = 13;
 const SO_KEEPALIVE = 9;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 
 /** Memory outside the heap that bytes pass through: `bytes` and `address` are the same place. */

@@ -113,6 +113,7 @@ export class AttackLab implements AsyncDisposable {
       bubblewrap,
       arguments: vpsArguments,
       network,
+      dialledPorts: [],
       cgroup: null,
     });
     this.#vpss.push(vps);

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 // The thread is a file of its own: it takes the built one.
 import { closeFd } from '../../dist/sys/descriptors.js';
+import { getsockopt, IPPROTO_TCP, NativeMemory, TCP_NODELAY } from '../../dist/sys/libc.js';
 import {
   closeNetwork,
   createSocketsIn,
@@ -60,14 +61,29 @@ describe.skipIf(whyNoNamespaces !== null)(titled('sockets of another network'), 
   test('a fresh network is set up so that any port may be bound and none dials itself', async () => {
     await using holder = await NamespaceHolder.start();
     const network = openNetwork(holder);
-    prepareNetwork(network);
+    prepareNetwork(network, [3000, 40_000]);
     const read = async (name: string) => {
       const file = `/proc/sys/net/ipv4/${name}`;
       const command = ['nsenter', '-t', String(holder.pid), '-n', 'cat', file];
       return (await runToEnd(command)).stdout.trim();
     };
     expect(await read('ip_unprivileged_port_start')).toBe('0');
-    expect(await read('ip_local_port_range')).toBe('61000\t65535');
+    expect(await read('ip_local_port_range')).toBe('32768\t65535');
+    expect(await read('ip_local_reserved_ports')).toBe('3000,40000');
+    closeNetwork(network);
+  });
+
+  test('hold small writes back for nobody', async () => {
+    await using holder = await NamespaceHolder.start();
+    const network = openNetwork(holder);
+    for (const family of ['inet', 'inet6'] as const) {
+      const [fd = -1] = createSocketsIn(network, family, 1);
+      const value = new NativeMemory(8);
+      value.bytes.writeInt32LE(4, 4);
+      getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, value.address, value.address + 4n);
+      expect(value.bytes.readInt32LE(0)).toBe(1);
+      closeFd(fd);
+    }
     closeNetwork(network);
   });
 
