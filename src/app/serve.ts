@@ -50,6 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       egressProgram: EGRESS_PROGRAM,
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
+      manager,
       afterCrash: unlock.afterCrash,
       isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
       log,
@@ -97,8 +98,8 @@ async function serveUntilStopped(
         .reload()
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
-    const { drainUntil, hurry } = await signals.untilStop();
-    announcer.stopping();
+    const { drainUntil, hurry } = await signals.untilStop(() => supervisor.config.drainTimeoutMs);
+    announcer.stopping(supervisor.longestStopMs);
     log.info(
       { event: 'stopping' },
       'stopping: connections are drained; a second signal closes them',

@@ -1,5 +1,4 @@
-/** How long connections may take to end after SIGTERM, and after Ctrl-C, in milliseconds. */
-const DRAIN_MS = 30_000;
+/** How long connections may take to end after Ctrl-C, in milliseconds. */
 const DRAIN_ON_TERMINAL_MS = 1000;
 
 /**
@@ -23,7 +22,7 @@ export class StopSignals {
         this.#isStopping = true;
         resolve(drainMs);
       };
-      this.#handle('SIGTERM', stop(DRAIN_MS));
+      this.#handle('SIGTERM', stop(Number.POSITIVE_INFINITY));
       this.#handle('SIGINT', stop(DRAIN_ON_TERMINAL_MS));
       this.#handle('SIGHUP', isOnTerminal ? stop(DRAIN_ON_TERMINAL_MS) : () => this.onReload());
     });
@@ -41,10 +40,15 @@ export class StopSignals {
     process.on(signal, handler);
   }
 
-  /** Resolves when it is time to stop: until when to drain, and when to stop waiting for services too. */
-  async untilStop(): Promise<{ drainUntil: AbortSignal; hurry: AbortSignal }> {
+  /**
+   * Resolves when it is time to stop: until when to drain (at most as long as `drainTimeoutMs` says
+   * then), and when to stop waiting for services too.
+   */
+  async untilStop(
+    drainTimeoutMs: () => number,
+  ): Promise<{ drainUntil: AbortSignal; hurry: AbortSignal }> {
     this.#isServing = true;
-    const drainMs = await this.#stop;
+    const drainMs = Math.min(await this.#stop, drainTimeoutMs());
     setTimeout(() => this.#drainEnd.abort(), drainMs).unref();
     return { drainUntil: this.#drainEnd.signal, hurry: this.#hurry.signal };
   }

@@ -24,6 +24,11 @@ export class Backoff {
     return Math.round(delayMs * (1 - jitter * random()));
   }
 
+  /** Goes on where another one was after so many failures. */
+  restore(failures: number): void {
+    this.#failures = failures;
+  }
+
   reset(): void {
     this.#failures = 0;
   }

@@ -19,7 +19,7 @@ export interface ConfigDiff {
   };
   readonly gateways: NameDiff;
   /** Top-level keys of the model with other values. */
-  readonly topLevel: readonly ('enforce' | 'startParallel' | 'log' | 'admin' | 'metrics')[];
+  readonly topLevel: readonly (typeof TOP_LEVEL_KEYS)[number][];
 }
 
 const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>([
@@ -30,7 +30,9 @@ const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>([
   'egress',
 ]);
 const REOPENING_LISTENER_KEYS = new Set<keyof Listener>(['addresses', 'protocol', 'backlog']);
-const TOP_LEVEL_KEYS = ['enforce', 'startParallel', 'log', 'admin', 'metrics'] as const;
+const TOP_LEVEL_KEYS = [
+  ...(['enforce', 'startParallel', 'drainTimeoutMs', 'log', 'admin', 'metrics'] as const),
+];
 
 /** Compares two configurations by value. */
 export function diffConfigs(older: Config, newer: Config): ConfigDiff {

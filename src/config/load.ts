@@ -108,6 +108,7 @@ function resolveTop(top: TopLevelShape) {
   return {
     enforce: top.enforce,
     startParallel: top.start_parallel ?? 2 * availableParallelism(),
+    drainTimeoutMs: top.drain_timeout,
     log: top.log,
     admin: { group: top.admin.group ?? null },
   };

@@ -163,6 +163,7 @@ export interface Config {
   readonly gateways: readonly GatewaySettings[];
   readonly enforce: Enforce;
   readonly startParallel: number;
+  readonly drainTimeoutMs: number;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
     readonly access: boolean;

@@ -20,8 +20,11 @@ export interface Engine {
   closeInstance(service: string, instance: number): void;
   /** Closes the instance's connections that are kept for later requests: before its lease is released. */
   closePooled(service: string, instance: number): void;
-  /** Accepts no more, ends idle keep-alive connections; resolves when the last connection ended. */
-  drain(): Promise<void>;
+  /**
+   * Accepts no more, ends idle keep-alive connections; resolves when the last connection ended.
+   * `keepsReach`: listeners on which services reach each other, and their connections, go on.
+   */
+  drain(keepsReach: boolean): Promise<void>;
 }
 
 export interface ListeningSocket {

@@ -34,7 +34,7 @@ export class GatewayHost implements EngineHost {
   #terms: ReadonlyMap<string, ServiceTerms> = new Map();
   /** Set once the engine exists: it is asked to let go of pooled connections. */
   engine: Engine | null = null;
-  #isDraining = false;
+  #draining: 'all' | 'clients' | null = null;
   logsAccess = false;
   /** Of services that somebody asked for: of ten thousand most are asleep. */
   readonly #desks = new Map<string, ServiceDesk>();
@@ -159,15 +159,20 @@ export class GatewayHost implements EngineHost {
     this.#desks.get(service)?.lease.yieldNow();
   }
 
-  startDraining(): void {
-    this.#isDraining = true;
+  startDraining(keepsReach: boolean): void {
+    this.#draining = keepsReach ? 'clients' : 'all';
   }
 
   admit(listener: string, sourceIp: string): AdmitRefusal | null {
     const door = this.#doors.get(listener);
     if (door) door.accepted += 1;
-    if (this.#isDraining) return 'gateway-draining';
+    if (this.#draining !== null && !this.#isKept(listener)) return 'gateway-draining';
     return door && !door.isAllowed(sourceIp) ? 'access-denied' : null;
+  }
+
+  #isKept(listener: string): boolean {
+    const isReach = this.router.current.listener(listener)?.fixedService != null;
+    return isReach && this.#draining === 'clients';
   }
 
   get isTiming(): boolean {

@@ -134,6 +134,7 @@ export type ToGateway =
   /** Releases the service's lease at once where nothing uses it. */
   | { readonly type: 'yield'; readonly service: string }
   | { readonly type: 'report'; readonly id: number }
-  | { readonly type: 'drain' }
+  /** Takes no new connections and answers `drained` when the last has ended; `keepsReach`: those of services to each other go on. */
+  | { readonly type: 'drain'; readonly keepsReach: boolean }
   /** Answered with `beat`: this thread still turns. */
   | { readonly type: 'beat' };

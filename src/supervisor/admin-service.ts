@@ -76,6 +76,7 @@ export class AdminService implements AdminApi {
   }
 
   #statusOf(driver: ServiceDriver): ServiceStatus {
+    const { record } = driver;
     const { name } = driver.service;
     const traffic = this.settings.supervisor.counters.service(name);
     const handed = driver.instance?.connectionProcesses ?? 0;
@@ -87,11 +88,11 @@ export class AdminService implements AdminApi {
       connections: Math.max(traffic.connections, handed),
       held: traffic.held,
       requests: { inFlight: traffic.requestsInFlight, total: traffic.requestsTotal },
-      starts: driver.starts,
-      failures: driver.failures,
-      coldStart: driver.coldStart,
-      lastWake: driver.lastWake,
-      lastExit: driver.lastExit,
+      starts: record.starts,
+      failures: record.failures.count,
+      coldStart: record.coldStart,
+      lastWake: record.lastWake,
+      lastExit: record.lastExit,
       failure: driver.failure,
     };
   }

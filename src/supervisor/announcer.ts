@@ -4,6 +4,11 @@ import type { ServiceManager } from './service-manager.js';
 
 /** Changes within that time make one status line. */
 const STATUS_DELAY_MS = 200;
+/** The manager's patience is asked for anew that often, for that long: it sees a stop that hangs. */
+const EXTEND_EVERY_MS = 2500;
+const EXTEND_MS = 10_000;
+/** What cleaning up may take beyond the stop of services. */
+const CLEAN_UP_MS = 30_000;
 
 export interface AnnouncerSettings {
   readonly manager: ServiceManager;
@@ -17,6 +22,7 @@ export interface AnnouncerSettings {
 export class Announcer {
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | null = null;
+  #extending: NodeJS.Timeout | null = null;
   #reloads = 0;
   #isStopping = false;
   #refusal = '';
@@ -50,10 +56,19 @@ export class Announcer {
     }
   }
 
-  stopping(): void {
+  /** From here on the manager is asked for patience, until `limitMs` and some more have passed. */
+  stopping(limitMs: number): void {
+    const { manager } = this.settings;
     this.#isStopping = true;
-    this.settings.manager.stopping();
+    manager.stopping();
     this.#tellStatus();
+    const untilMs = performance.now() + limitMs + CLEAN_UP_MS;
+    const extend = () => {
+      const leftMs = untilMs - performance.now();
+      if (leftMs > 0) manager.extendTimeout(Math.min(EXTEND_MS, leftMs));
+    };
+    extend();
+    this.#extending = setInterval(extend, EXTEND_EVERY_MS).unref();
   }
 
   #change(): void {
@@ -73,6 +88,7 @@ export class Announcer {
   close(): void {
     this.#stopListening();
     if (this.#timer) clearTimeout(this.#timer);
+    if (this.#extending) clearInterval(this.#extending);
   }
 }
 

@@ -13,6 +13,15 @@ export class ColdStartFigures {
     this.#lastMs = durationMs;
   }
 
+  /** The latest so many, oldest first, in milliseconds. */
+  latest(count: number): number[] {
+    const inOrder = [
+      ...this.#durationsMs.slice(this.#next),
+      ...this.#durationsMs.slice(0, this.#next),
+    ];
+    return inOrder.slice(-count);
+  }
+
   /** Percentiles by nearest rank, so each is a duration that really occurred. */
   figures(): { lastMs: number | null; p50Ms: number | null; p99Ms: number | null } {
     const sorted = this.#durationsMs.toSorted((a, b) => a - b);

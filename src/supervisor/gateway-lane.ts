@@ -219,8 +219,9 @@ export class GatewayLane implements LeaseHolder {
     });
   }
 
-  drain(): void {
-    this.#channel.send({ type: 'drain' });
+  drain(keepsReach: boolean): void {
+    this.hasDrained = false;
+    this.#channel.send({ type: 'drain', keepsReach });
   }
 
   /** The gateway has ended: nobody will answer any more. */

@@ -301,13 +301,12 @@ export class GatewayLink implements Watched {
     });
   }
 
-  /** Lets it end its connections, until the signal; then ends it. */
-  async drain(signal: AbortSignal): Promise<void> {
+  /** Lets it end its connections (`keepsReach`: not those of services to each other), until the signal. */
+  async drain(signal: AbortSignal, keepsReach: boolean): Promise<void> {
     this.#isDraining = true;
-    for (const lane of this.lanes) lane.drain();
+    for (const lane of this.lanes) lane.drain(keepsReach);
     while (!signal.aborted && this.lanes.some((lane) => !lane.hasDrained))
       await this.#nextProgress(signal);
-    await this.close();
   }
 
   async close(): Promise<void> {

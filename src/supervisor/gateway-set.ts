@@ -19,6 +19,8 @@ export interface GatewaySetSettings {
   readonly counters: TrafficCounters;
   readonly renderMetrics: () => Promise<string>;
   readonly drivers: ReadonlyMap<string, ServiceDriver>;
+  /** Null for those that nobody may wake. */
+  readonly driverFor: (service: string) => ServiceDriver | null;
   /** The sockets of a listener as they are now. */
   readonly socketsOf: (listener: string) => readonly BoundSocket[];
   /** Where services reach each other: the first gateway's. */
@@ -28,8 +30,8 @@ export interface GatewaySetSettings {
   readonly log: Logger;
 }
 
-/** A gateway that was replaced may serve its connections that long. */
-const RETIRE_MS = 30_000;
+/** What clients are answered when their service has ended may take that long. */
+const LAST_WORDS_MS = 1000;
 
 /** The gateways: those of the config, and replaced ones that end their connections yet. */
 export class GatewaySet implements ReachListener {
@@ -88,7 +90,7 @@ export class GatewaySet implements ReachListener {
       counters: settings.counters,
       renderMetrics: settings.renderMetrics,
       metricsFd: isFirst ? settings.metricsFd() : null,
-      driverFor: (service) => settings.drivers.get(service) ?? null,
+      driverFor: settings.driverFor,
       drivers: () => settings.drivers.values(),
     });
     this.#current.set(gateway.name, link);
@@ -114,7 +116,7 @@ export class GatewaySet implements ReachListener {
       if (config.gateways.some((next) => sameProcess(gateway, next))) continue;
       const link = this.#current.get(gateway.name);
       this.#current.delete(gateway.name);
-      if (link) this.#retire(link);
+      if (link) void this.#retire(link, config.drainTimeoutMs);
     }
     const closed = new Set(closeSockets());
     for (const gateway of config.gateways) {
@@ -142,9 +144,11 @@ export class GatewaySet implements ReachListener {
     }
   }
 
-  #retire(link: GatewayLink): void {
+  async #retire(link: GatewayLink, drainTimeoutMs: number): Promise<void> {
     this.#retired.add(link);
-    void link.drain(AbortSignal.timeout(RETIRE_MS)).then(() => this.#retired.delete(link));
+    await link.drain(AbortSignal.timeout(drainTimeoutMs), false);
+    await link.close();
+    this.#retired.delete(link);
   }
 
   listen(name: string, sockets: readonly BoundSocket[]): void {
@@ -174,9 +178,15 @@ export class GatewaySet implements ReachListener {
     return this.#all.flatMap(({ lanes }) => lanes).find((lane) => lane === holder);
   }
 
-  /** Lets all end their connections, until the signal; then they are ended. */
-  async stop(drainUntil: AbortSignal): Promise<void> {
-    await Promise.all(this.current.map((gateway) => gateway.drain(drainUntil)));
-    await Promise.all([...this.#retired].map((gateway) => gateway.close()));
+  /** Lets all end their clients' connections, until the signal; services still reach each other. */
+  async drain(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.current.map((gateway) => gateway.drain(signal, true)));
+  }
+
+  /** Ends all, when what is open (the services behind it have ended) was told so. */
+  async close(): Promise<void> {
+    const lastWords = AbortSignal.timeout(LAST_WORDS_MS);
+    await Promise.all(this.#all.map((gateway) => gateway.drain(lastWords, false)));
+    await Promise.all(this.#all.map((gateway) => gateway.close()));
   }
 }

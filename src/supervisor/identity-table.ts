@@ -1,15 +1,21 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import {
   closeSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
+
+/** The state directories of a host's instances, as the units name them. */
+const INSTANCE_NAME = /^rouse(-.+)?$/;
+const ALLOCATION_TRIES = 20;
 
 /** First and last id of a run. */
 export type Range = readonly [number, number];
@@ -30,32 +36,71 @@ export class IdentityTable {
   }
 
   /**
-   * Gives each name that has none an id in the range, and makes that durable before it returns.
-   * Where the file is lost a name mostly gets the same id again: the search starts at its hash.
+   * Gives each name that has none an id in the range, which no other rouse of this host has given
+   * away, and makes that durable before it returns. Where the file is lost a name mostly gets the
+   * same id again: the search starts at its hash.
    */
   allocate(names: readonly string[], range: Range, isFree: (id: number) => boolean): void {
-    const used = new Set(this.#ids.values());
+    const missing = [...new Set(names)].filter((name) => !this.#ids.has(name));
+    if (missing.length === 0) return;
+    for (let attempt = 0; attempt < ALLOCATION_TRIES; attempt += 1) {
+      const added = this.#choose(missing, range, isFree, attempt > 0);
+      writeDurably(this.#file, serialise(new Map([...this.#ids, ...added])));
+      // Written first and looked second: of two who choose one id at a time, one at least sees it.
+      const foreign = readForeignIds(this.#file);
+      if ([...added.values()].some((id) => foreign.has(id))) continue;
+      for (const [name, id] of added) this.#ids.set(name, id);
+      return;
+    }
+    throw contested(this.#file);
+  }
+
+  #choose(
+    names: readonly string[],
+    range: Range,
+    isFree: (id: number) => boolean,
+    isContested: boolean,
+  ): Map<string, number> {
+    const used = new Set([...this.#ids.values(), ...readForeignIds(this.#file)]);
     const added = new Map<string, number>();
-    for (const name of new Set(names)) {
-      if (this.#ids.has(name)) continue;
-      const id = findFreeId(name, range, (candidate) => !used.has(candidate) && isFree(candidate));
+    for (const name of names) {
+      const start = isContested ? randomInt(2 ** 32) : hashOf(name);
+      const id = findFreeId(start, range, (candidate) => !used.has(candidate) && isFree(candidate));
       if (id === null) throw exhausted(name, range, this.#file);
       used.add(id);
       added.set(name, id);
     }
-    if (added.size === 0) return;
-    writeDurably(this.#file, serialise(new Map([...this.#ids, ...added])));
-    for (const [name, id] of added) this.#ids.set(name, id);
+    return added;
   }
 }
 
+/** The ids in the tables of this host's other instances, whose state directories lie beside (`/var/lib/rouse-NAME`). */
+function readForeignIds(file: string): Set<number> {
+  const own = dirname(file);
+  const tables = readdirSync(dirname(own))
+    .filter((name) => INSTANCE_NAME.test(name) && name !== basename(own))
+    .map((name) => join(dirname(own), name, basename(file)))
+    .filter(isOwn);
+  return new Set(tables.flatMap((table) => [...readTable(table).values()]));
+}
+
+/** What another user put there, in /tmp for instance, is no table of an instance. */
+function isOwn(file: string): boolean {
+  try {
+    return statSync(file).uid === process.geteuid?.();
+  } catch {
+    return false;
+  }
+}
+
+const hashOf = (name: string) => createHash('sha256').update(name).digest().readUInt32LE();
+
 function findFreeId(
-  name: string,
+  start: number,
   [first, last]: Range,
   isFree: (id: number) => boolean,
 ): number | null {
   const count = last - first + 1;
-  const start = createHash('sha256').update(name).digest().readUInt32LE();
   for (let step = 0; step < count; step += 1) {
     const id = first + ((start + step) % count);
     if (isFree(id)) return id;
@@ -149,5 +194,12 @@ function exhausted(name: string, [first, last]: Range, file: string): RouseError
   return new RouseError(
     'system',
     `${what}; set run.user, or take services that are no more out of ${file}`,
+  );
+}
+
+function contested(file: string): RouseError {
+  return new RouseError(
+    'system',
+    `cannot give services identities of their own in ${file}: other instances take the same ones; start it again`,
   );
 }

@@ -3,14 +3,17 @@ import { messageOf, RouseError } from '../base/errors.js';
 import type { ListenAddress, Listener } from '../config/model.js';
 import { closeFd, setNonBlocking } from '../sys/descriptors.js';
 import { SystemError } from '../sys/libc.js';
-import { formatSocketAddress } from '../sys/socket-address.js';
+import { formatSocketAddress, type SocketAddress } from '../sys/socket-address.js';
 import {
   createStreamSocket,
   isListeningStream,
   listenOn,
+  listensOn,
   localAddress,
+  setBacklog,
   startConnect,
 } from '../sys/sockets.js';
+import { type KeptDescriptors, keptName } from './kept-descriptors.js';
 
 /** What a listener needs to be bound. */
 type Bindable = Pick<Listener, 'name' | 'addresses' | 'backlog'>;
@@ -32,9 +35,14 @@ export interface BoundSocket {
 interface Entry extends BoundSocket {
   /** A Unix socket's file, which goes when the socket does. */
   readonly path: string | null;
-  /** Inherited from systemd: kept for the next reload. */
+  /** Passed by a socket unit: kept for the next reload. */
   readonly isInherited: boolean;
+  /** By which name the service manager keeps it for the next rouse; null: it doesn't. */
+  readonly keptAs: string | null;
 }
+
+type OwnAddress = Exclude<ListenAddress, { kind: 'systemd' }>;
+const KEPT = 'listen';
 
 /** After a supervisor died its gateways may hold its ports for a moment longer. */
 const REBIND_PATIENCE_MS = 2000;
@@ -47,16 +55,37 @@ export class ListenerSockets {
   readonly #open = new Map<string, Map<string, Entry>>();
 
   constructor(
-    /** Descriptors that systemd passed on, by name (sd_listen_fds(3)). */
-    private readonly inherited: ReadonlyMap<string, readonly number[]>,
+    private readonly kept: KeptDescriptors,
     /** The last supervisor of this runtime directory didn't end by itself. */
     private readonly afterCrash: boolean,
   ) {}
 
+  /** Takes up, before anything is bound, those of the last rouse that this listener wants again. */
+  resume(listener: Bindable, ipv4Ports: ReadonlySet<number>): void {
+    for (const address of listener.addresses) {
+      if (address.kind === 'systemd') continue;
+      const key = keyOf(address);
+      const wanted = keptName(KEPT, listener.name, key);
+      const isAnyPort = address.kind === 'ip' && address.port === 0;
+      const found = this.kept.claim(KEPT, (fd, name) =>
+        isAnyPort && name !== wanted ? false : isAsBound(fd, address, ipv4Ports),
+      );
+      if (!found) continue;
+      setNonBlocking(found.fd, true);
+      setBacklog(found.fd, listener.backlog);
+      this.#entriesOf(listener).set(key, entryFor(found.fd, address, found.name));
+    }
+  }
+
+  #entriesOf({ name }: Bindable): Map<string, Entry> {
+    const entries = this.#open.get(name) ?? new Map<string, Entry>();
+    this.#open.set(name, entries);
+    return entries;
+  }
+
   /** The listener's sockets, bound where they aren't yet; those of addresses that it doesn't have any more are kept until `retain`. Throws a `RouseError` of code `bind`. */
   async open(listener: Bindable, ipv4Ports: ReadonlySet<number>): Promise<readonly BoundSocket[]> {
-    const entries = this.#open.get(listener.name) ?? new Map<string, Entry>();
-    this.#open.set(listener.name, entries);
+    const entries = this.#entriesOf(listener);
     for (const address of listener.addresses) {
       const key = keyOf(address);
       if (address.kind === 'systemd') this.#adopt(listener, address.name, entries);
@@ -78,7 +107,7 @@ export class ListenerSockets {
     for (const [name, entries] of this.#open) {
       for (const [key, entry] of entries) {
         if (kept.get(name)?.has(entry.isInherited ? (key.split('#')[0] as string) : key)) continue;
-        release(entry);
+        this.#release(entry);
         entries.delete(key);
         if (!changed.includes(name)) changed.push(name);
       }
@@ -87,15 +116,28 @@ export class ListenerSockets {
     return changed;
   }
 
+  /** What the service manager keeps stays open for the next rouse, and clients wait in its queue. */
   close(): void {
-    for (const entries of this.#open.values()) for (const entry of entries.values()) release(entry);
+    for (const entries of this.#open.values()) {
+      for (const entry of entries.values()) {
+        if (entry.keptAs === null) this.#release(entry);
+        else closeFd(entry.fd);
+      }
+    }
     this.#open.clear();
   }
 
+  #release(entry: Entry): void {
+    if (entry.isInherited) return;
+    closeFd(entry.fd);
+    if (entry.keptAs !== null) this.kept.forget(entry.keptAs);
+    if (entry.path !== null) rmSync(entry.path, { force: true });
+  }
+
   #adopt(listener: Bindable, name: string, entries: Map<string, Entry>): void {
-    const fds = this.inherited.get(name);
+    const fds = this.kept.passed.get(name);
     if (!fds) {
-      const there = [...this.inherited.keys()].join(', ') || 'none';
+      const there = [...this.kept.passed.keys()].join(', ') || 'none';
       throw new RouseError(
         'bind',
         `listener ${listener.name}: systemd passed no socket named ${name}; it passed: ${there}`,
@@ -117,35 +159,33 @@ export class ListenerSockets {
         address: formatSocketAddress(address),
         path: null,
         isInherited: true,
+        keptAs: null,
       });
     }
   }
 
   async #bind(
     listener: Bindable,
-    address: Exclude<ListenAddress, { kind: 'systemd' }>,
+    address: OwnAddress,
     ipv4Ports: ReadonlySet<number>,
   ): Promise<Entry> {
     const what = `listener ${listener.name}: cannot bind ${describe(address)}`;
     if (address.kind === 'unix') await removeStale(address.path, what);
+    // What a reload closed is closed for good when the service manager has let go of it too.
+    await this.kept.settled();
     const until = performance.now() + (this.afterCrash ? REBIND_PATIENCE_MS : 0);
     for (;;) {
       try {
-        const isShared = address.kind === 'ip' && ipv4Ports.has(address.port);
         const fd = listenOn(
-          address.kind === 'ip' ? { ...address, kind: 'inet' } : address,
+          socketAddressOf(address),
           listener.backlog,
-          isShared,
+          isShared(address, ipv4Ports),
         );
-        const bound = localAddress(fd);
         // As systemd's SocketMode= has it: who may connect is said by the folder, and by `access`.
         if (address.kind === 'unix') chmodSync(address.path, 0o666);
-        return {
-          fd,
-          address: bound ? formatSocketAddress(bound) : describe(address),
-          path: address.kind === 'unix' ? address.path : null,
-          isInherited: false,
-        };
+        const keptAs = this.kept.isPossible ? keptName(KEPT, listener.name, keyOf(address)) : null;
+        if (keptAs !== null) this.kept.keep(keptAs, fd);
+        return entryFor(fd, address, keptAs);
       } catch (error) {
         const errno = error instanceof SystemError ? error.errno : 0;
         if (errno !== EADDRINUSE || performance.now() >= until)
@@ -160,7 +200,34 @@ function keyOf(address: ListenAddress): string {
   return address.kind === 'systemd' ? `systemd:${address.name}` : describe(address);
 }
 
-function describe(address: Exclude<ListenAddress, { kind: 'systemd' }>): string {
+function socketAddressOf(address: OwnAddress): SocketAddress {
+  return address.kind === 'ip' ? { ...address, kind: 'inet' } : address;
+}
+
+/** IPv4 on this port is another listener's. */
+function isShared(address: OwnAddress, ipv4Ports: ReadonlySet<number>): boolean {
+  return address.kind === 'ip' && ipv4Ports.has(address.port);
+}
+
+/** A Unix socket whose file is gone can't be reached any more. */
+function isAsBound(fd: number, address: OwnAddress, ipv4Ports: ReadonlySet<number>): boolean {
+  if (!listensOn(fd, socketAddressOf(address), isShared(address, ipv4Ports))) return false;
+  if (address.kind !== 'unix') return true;
+  return lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+function entryFor(fd: number, address: OwnAddress, keptAs: string | null): Entry {
+  const bound = localAddress(fd);
+  return {
+    fd,
+    address: bound ? formatSocketAddress(bound) : describe(address),
+    path: address.kind === 'unix' ? address.path : null,
+    isInherited: false,
+    keptAs,
+  };
+}
+
+function describe(address: OwnAddress): string {
   if (address.kind === 'unix') return address.path;
   return formatSocketAddress({ kind: 'inet', host: address.host, port: address.port });
 }
@@ -188,10 +255,4 @@ async function removeStale(path: string, what: string): Promise<void> {
     throw new RouseError('bind', `${what}: somebody answers there; stop it or choose another path`);
   }
   rmSync(path);
-}
-
-function release(entry: Entry): void {
-  if (entry.isInherited) return;
-  closeFd(entry.fd);
-  if (entry.path !== null) rmSync(entry.path, { force: true });
 }

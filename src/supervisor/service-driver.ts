@@ -1,10 +1,9 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Service } from '../config/model.js';
-import type { ExitStatus, Failure, ServiceState, StateEvent } from '../ipc/admin-api.js';
+import type { Failure, ServiceState, StateEvent } from '../ipc/admin-api.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { ProcessExit } from '../sys/processes.js';
-import { ColdStartFigures } from './cold-start-figures.js';
 import { describeExit } from './describe-exit.js';
 import { nextIdleDue } from './idle-clock.js';
 import { IdleTimer } from './idle-timer.js';
@@ -12,7 +11,7 @@ import type { Instance } from './instance.js';
 import type { InstanceFactory } from './instance-factory.js';
 import { LeaseBook, type LeaseHolder, type Waiter } from './lease-book.js';
 import type { OutputLog } from './output-log.js';
-import { ServiceFailures } from './service-failures.js';
+import { type RecordState, ServiceRecord } from './service-record.js';
 import type { StartQueue } from './start-queue.js';
 import {
   describeIdle,
@@ -36,12 +35,13 @@ export interface DriverSettings {
   readonly onGone: (service: string, instance: number) => void;
   /** Asleep again: a good moment to build the next VPS. */
   readonly onAsleep: (service: Service) => void;
+  /** After each event: what is remembered of it may have changed. */
+  readonly onEvent: () => void;
 }
 
 /** One service's life: runs the state table's effects, keeps its leases and what waits for it. */
 export class ServiceDriver {
-  readonly #figures = new ColdStartFigures();
-  readonly #failures: ServiceFailures;
+  readonly record: ServiceRecord;
   readonly #idle = new IdleTimer(
     () => (this.#book.isAwaited ? null : this.idleDue),
     (event) => this.#tell(event, describeIdle(Date.now() - this.#lastUseMs)),
@@ -60,15 +60,12 @@ export class ServiceDriver {
   #cleanExit = false;
   #reason = '';
   #onStateChange = new Set<() => void>();
-  starts = 0;
-  lastWake: { at: string; cause: string; source: string | null } | null = null;
-  lastExit: ExitStatus | null = null;
 
   constructor(
     public service: Service,
     private readonly settings: DriverSettings,
   ) {
-    this.#failures = new ServiceFailures(() => settings.output.recent());
+    this.record = new ServiceRecord(() => settings.output.recent());
   }
 
   get state(): ServiceState {
@@ -84,15 +81,7 @@ export class ServiceDriver {
   }
 
   get failure(): Failure | null {
-    return this.#state === 'failed' ? this.#failures.last : null;
-  }
-
-  get failures(): number {
-    return this.#failures.count;
-  }
-
-  get coldStart(): ReturnType<ColdStartFigures['figures']> {
-    return this.#figures.figures();
+    return this.#state === 'failed' ? this.record.failures.last : null;
   }
 
   get leases(): ReadonlyMap<LeaseHolder, { readonly since: number }> {
@@ -108,14 +97,14 @@ export class ServiceDriver {
   /** A lease for `waiter.holder`, at once or when the service is ready. */
   acquire(waiter: Waiter, cause: WakeCause): void {
     this.#book.await(waiter);
-    if (this.#isAsleep) this.#noteWake(cause);
+    if (this.#isAsleep) this.record.noteWake(cause);
     this.#tell('demand', describeWake(cause));
   }
 
   /** Wakes it in spite of a backoff; resolves when it is ready, rejects with a `RouseError` of code `start`. */
   wake(cause: WakeCause): Promise<void> {
     const ready = this.#untilReady();
-    if (this.#isAsleep) this.#noteWake(cause);
+    if (this.#isAsleep) this.record.noteWake(cause);
     this.#tell('wake-now', describeWake(cause));
     return ready;
   }
@@ -137,10 +126,6 @@ export class ServiceDriver {
 
   get #isAsleep(): boolean {
     return ASLEEP.has(this.#state) || this.#state === 'frozen';
-  }
-
-  #noteWake(cause: WakeCause): void {
-    this.lastWake = { at: new Date().toISOString(), cause: cause.cause, source: cause.source };
   }
 
   /** The lease ends; a lease of another incarnation has ended with it. */
@@ -202,7 +187,7 @@ export class ServiceDriver {
 
   restart(): Promise<void> {
     const ready = this.#untilReady();
-    this.#noteWake({ cause: 'restart', source: null, listener: null });
+    this.record.noteWake({ cause: 'restart', source: null, listener: null });
     this.#tell('restart-now', 'restarted by command');
     return ready;
   }
@@ -221,7 +206,7 @@ export class ServiceDriver {
     const { state, effects } = nextTransition(this.#state, event, {
       leases: this.leases.size,
       demanded: this.#book.isAwaited,
-      backoffOver: this.#failures.isBackoffOver,
+      backoffOver: this.record.failures.isBackoffOver,
       interruptible: false,
       cleanExit: this.#cleanExit,
       alive: this.#instance !== null && !this.#instance.isOver,
@@ -231,6 +216,13 @@ export class ServiceDriver {
     this.#state = state;
     if (state !== from) this.#changed(from, reason);
     for (const effect of effects) this.#run(effect, from);
+    this.settings.onEvent();
+  }
+
+  /** Goes on with the record of the last rouse; a service that had failed is failed still. */
+  resume(record: RecordState, isFailed: boolean): void {
+    this.record.restore(record);
+    if (isFailed) this.#state = 'failed';
   }
 
   #changed(from: ServiceState, reason: string): void {
@@ -242,7 +234,7 @@ export class ServiceDriver {
       to: this.#state,
       reason,
     };
-    logStateChange(this.settings.log, event, this.coldStart.lastMs);
+    logStateChange(this.settings.log, event, this.record.coldStart.lastMs);
     this.settings.onState(event);
     const waiting = [...this.#onStateChange];
     this.#onStateChange.clear();
@@ -259,7 +251,7 @@ export class ServiceDriver {
         this.#grant();
         break;
       case 'refuse':
-        this.#book.refuseAll(this.#failures.refusal(this.#state, from));
+        this.#book.refuseAll(this.record.failures.refusal(this.#state, from));
         break;
       case 'freeze':
         instance?.freeze(this.service.idle.reclaim);
@@ -281,7 +273,7 @@ export class ServiceDriver {
         this.#idle.cancel();
         break;
       case 'arm-backoff':
-        this.#failures.arm(this.#readyAtMs, this.#reason);
+        this.record.failures.arm(this.#readyAtMs, this.#reason);
         break;
       case 'report-exit':
         this.#reportExit();
@@ -296,7 +288,7 @@ export class ServiceDriver {
   }
 
   async #start(): Promise<void> {
-    this.starts += 1;
+    this.record.noteStart();
     this.#cleanExit = false;
     this.#readyAtMs = null;
     const startedAtMs = performance.now();
@@ -319,13 +311,13 @@ export class ServiceDriver {
       this.#instance = instance;
       this.#firstConnectionFd = await instance.bringUp();
       const tookMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
-      this.#figures.add(tookMs);
+      this.record.noteReady(tookMs);
       this.#readyAtMs = Date.now();
       this.#lastUseMs = Date.now();
       this.#tell('ready', `ready in ${tookMs} ms`);
     } catch (error) {
       this.#cleanExit = false;
-      this.#failures.note(messageOf(error));
+      this.record.failures.note(messageOf(error));
       this.#tell('start-failed', messageOf(error));
     } finally {
       leaveQueue();
@@ -337,7 +329,7 @@ export class ServiceDriver {
     if (this.#instance !== instance) return;
     this.#cleanExit = exit?.code === 0;
     const reason = this.#state === 'stopping' ? this.#reason : describeExit(exit);
-    if (this.#state === 'running' || this.#state === 'frozen') this.#failures.note(reason);
+    if (this.#state === 'running' || this.#state === 'frozen') this.record.failures.note(reason);
     this.#tell('gone', reason);
   }
 
@@ -369,7 +361,7 @@ export class ServiceDriver {
   #reportExit(): void {
     const exit = this.#instance?.lastExit;
     if (!exit) return;
-    this.lastExit = { at: new Date().toISOString(), code: exit.code, signal: exit.signal };
+    this.record.noteExit(exit);
     if (this.#state !== 'failed') return;
     logExit(this.settings.log, this.service.name, exit, this.settings.output.recent());
   }
@@ -391,7 +383,7 @@ export class ServiceDriver {
     });
     this.settings.output.flush();
     if (this.#state !== 'stopped') return;
-    if (this.#readyAtMs !== null) this.#failures.reset();
+    if (this.#readyAtMs !== null) this.record.failures.reset();
     this.settings.onAsleep(this.service);
   }
 }

@@ -6,6 +6,16 @@ import { Refusal } from '../ipc/refusals.js';
 const HEALTHY_MS = 10_000;
 const BACKOFF = { firstMs: 250, maxMs: 60_000, jitter: 0.25 };
 
+/** What a successor of this process needs to go on with a backoff. */
+export interface FailureState {
+  readonly count: number;
+  /** In a row, as the backoff counts them. */
+  readonly inRow: number;
+  /** By the wall clock. */
+  readonly retryAtMs: number;
+  readonly last: Failure | null;
+}
+
 /** How a service failed, and when it may be tried again. */
 export class ServiceFailures {
   readonly #backoff = new Backoff(BACKOFF);
@@ -42,6 +52,19 @@ export class ServiceFailures {
       retryAt: new Date(this.#retryAtMs).toISOString(),
       output: this.recentOutput(),
     };
+  }
+
+  state(): FailureState {
+    const { count } = this;
+    const inRow = this.#backoff.failures;
+    return { count, inRow, retryAtMs: this.#retryAtMs, last: this.#last };
+  }
+
+  restore({ count, inRow, retryAtMs, last }: FailureState): void {
+    this.count = count;
+    this.#backoff.restore(inRow);
+    this.#retryAtMs = retryAtMs;
+    this.#last = last;
   }
 
   /** It ran, and stopped as it was told to. */

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../base/log.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
 import type { InstanceFactory } from './instance-factory.js';
+import { KEPT_COLD_STARTS, type KeptRecords } from './kept-records.js';
 import { OutputLog } from './output-log.js';
 import { ServiceDriver } from './service-driver.js';
 import type { StartQueue } from './start-queue.js';
+import { longestStopMs, stopOrder } from './stop-order.js';
 import type { VpsStore } from './vps-store.js';
 
 export interface ServiceSetSettings {
@@ -13,10 +16,15 @@ export interface ServiceSetSettings {
   readonly createInstance: InstanceFactory;
   readonly store: VpsStore;
   readonly startQueue: StartQueue;
+  /** What is remembered of services beyond this process. */
+  readonly records: KeptRecords;
   /** See `DriverSettings`. */
   readonly onGone: (service: string, instance: number) => void;
   readonly log: Logger;
 }
+
+/** How often it is looked whether processes on connections have ended, while they are waited for. */
+const DRAIN_LOOK_MS = 50;
 
 /** The services of the config: their lives, and what they print. */
 export class ServiceSet {
@@ -26,6 +34,8 @@ export class ServiceSet {
   /** Names that the config has: a spare is built for no others. */
   #configured: ReadonlySet<string> = new Set();
   #isClosing = false;
+  /** Those that are stopped for good. */
+  readonly #ending = new Set<string>();
 
   constructor(private readonly settings: ServiceSetSettings) {}
 
@@ -39,6 +49,11 @@ export class ServiceSet {
   open({ services }: Config): void {
     this.#configured = new Set(services.map(({ name }) => name));
     for (const service of services) this.#add(service);
+    for (const [name, record] of this.settings.records.load()) {
+      const driver = this.drivers.get(name);
+      if (driver) driver.resume(record, record.isFailed);
+      else this.settings.records.forget(name);
+    }
   }
 
   #add(service: Service): void {
@@ -49,7 +64,7 @@ export class ServiceSet {
       onError: (message) => log.error({ service: service.name }, message),
     });
     this.outputs.set(service.name, output);
-    const driver = new ServiceDriver(service, {
+    const driver: ServiceDriver = new ServiceDriver(service, {
       createInstance,
       startQueue,
       output,
@@ -59,8 +74,19 @@ export class ServiceSet {
       },
       onGone,
       onAsleep: (asleep) => this.#prepareSpare(asleep),
+      onEvent: () => this.#note(driver),
     });
     this.drivers.set(service.name, driver);
+  }
+
+  /** What it printed isn't kept: it is in its log. */
+  #note({ service, state, record }: ServiceDriver): void {
+    const { records } = this.settings;
+    if (!records.isPossible) return;
+    const { failures, ...others } = record.state(KEPT_COLD_STARTS);
+    const last = failures.last && { ...failures.last, output: [] };
+    const isFailed = state === 'failed';
+    records.note(service.name, { ...others, failures: { ...failures, last }, isFailed });
   }
 
   #prepareSpare(service: Service): void {
@@ -92,10 +118,16 @@ export class ServiceSet {
     await this.outputs.get(name)?.finish();
     this.outputs.delete(name);
     this.settings.store.drop(name);
+    this.settings.records.forget(name);
   }
 
   isAwake(name: string): boolean {
     return Boolean(this.drivers.get(name)?.instance);
+  }
+
+  /** Null: there is none, or nobody may wake it any more. */
+  driverFor(name: string): ServiceDriver | null {
+    return this.#ending.has(name) ? null : (this.drivers.get(name) ?? null);
   }
 
   /** No spare is built any more. */
@@ -103,10 +135,36 @@ export class ServiceSet {
     this.#isClosing = true;
   }
 
-  /** Stops all, from `hurry` on by force. */
+  /** Resolves when no process has a connection of its own (`stdio`) any more, or at the signal. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const isBusy = ({ instance }: ServiceDriver) => (instance?.connectionProcesses ?? 0) > 0;
+    while (!signal.aborted && [...this.drivers.values()].some(isBusy)) await delay(DRAIN_LOOK_MS);
+  }
+
+  #stopOrder(): ReturnType<typeof stopOrder> {
+    return stopOrder([...this.drivers.values()].map(({ service }) => service));
+  }
+
+  /** How long `stop` may take, in milliseconds. */
+  get longestStopMs(): number {
+    return longestStopMs(this.#stopOrder(), (name) => {
+      const driver = this.drivers.get(name);
+      return driver?.instance?.service.stopTimeoutMs ?? 0;
+    });
+  }
+
+  /** Stops all for good, those that reach others before these; from `hurry` on by force. */
   async stop(hurry: AbortSignal): Promise<void> {
-    const drivers = [...this.drivers.values()];
-    await Promise.all(drivers.map((driver) => driver.stop('rouse stops', hurry)));
+    const stopped = new Map<string, Promise<void>>();
+    for (const { name, after } of this.#stopOrder()) {
+      const users = Promise.all(after.map((user) => stopped.get(user)));
+      const stop = users.then(() => {
+        this.#ending.add(name);
+        return this.drivers.get(name)?.stop('rouse stops', hurry);
+      });
+      stopped.set(name, stop);
+    }
+    await Promise.all(stopped.values());
   }
 
   /** All that they printed is written. */

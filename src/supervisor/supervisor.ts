@@ -13,9 +13,12 @@ import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
+import { KeptDescriptors } from './kept-descriptors.js';
+import { KeptRecords } from './kept-records.js';
 import { ListenerSockets, METRICS_LISTENER, metricsListener } from './listener-sockets.js';
 import { Machine } from './machine.js';
 import { Reach } from './reach.js';
+import type { ServiceManager } from './service-manager.js';
 import { ServiceSet } from './service-set.js';
 import { StartQueue } from './start-queue.js';
 import { makeStateDirectory } from './state-directory.js';
@@ -34,7 +37,9 @@ export interface SupervisorSettings extends GatewayProgramSettings {
   readonly egressProgram: string;
   /** Environment of gateways: how they log. */
   readonly gatewayEnvironment: Readonly<Record<string, string>>;
+  /** Descriptors that were passed to this process, by name (sd_listen_fds_with_names(3)). */
   readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
+  readonly manager: ServiceManager;
   readonly afterCrash: boolean;
   /** Root of a user namespace only (user_namespaces(7)). */
   readonly isRootless: boolean;
@@ -51,6 +56,8 @@ export class Supervisor {
   readonly gateways: GatewaySet;
   /** Set by who can render them. */
   renderMetrics: () => Promise<string> = async () => '';
+  readonly #kept: KeptDescriptors;
+  readonly #records: KeptRecords;
   readonly #listeners: ListenerSockets;
   /** The one socket on which the first gateway serves metrics. */
   readonly #metrics: ListenerSockets;
@@ -70,8 +77,10 @@ export class Supervisor {
   ) {
     const { config, log, runtimeDir, stateDir } = settings;
     this.#config = config;
-    this.#listeners = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
-    this.#metrics = new ListenerSockets(settings.inheritedSockets, settings.afterCrash);
+    this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager);
+    this.#listeners = new ListenerSockets(this.#kept, settings.afterCrash);
+    this.#metrics = new ListenerSockets(this.#kept, settings.afterCrash);
+    this.#records = new KeptRecords(this.#kept);
     this.#startQueue = new StartQueue(config.startParallel);
     const reach: Reach = new Reach(
       {
@@ -97,6 +106,7 @@ export class Supervisor {
     });
     this.services = new ServiceSet({
       ...{ stateDir, log, store: this.#store, startQueue: this.#startQueue },
+      records: this.#records,
       createInstance: createInstanceFactory(this.#store, identities, machine),
       onGone: (service, instance) => this.gateways.instanceGone(service, instance),
     });
@@ -104,6 +114,7 @@ export class Supervisor {
       ...{ program: settings, machine, identities, counters: this.counters, log },
       renderMetrics: () => this.renderMetrics(),
       drivers: this.services.drivers,
+      driverFor: (service) => this.services.driverFor(service),
       socketsOf: (listener) => this.#listeners.of(listener),
       reachSockets: () => reach.sockets,
       metricsFd: () => this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null,
@@ -150,12 +161,21 @@ export class Supervisor {
     const config = this.#config;
     this.#resolveIdentities(config.services);
     this.services.open(config);
+    await this.#resumeListeners(config);
     await this.#bindListeners(config);
     if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
     await this.egress.configure(config);
     await this.gateways.start(config, this.#generation);
     this.#certificates.watch(config);
     for (const service of config.services) this.#store.prepare(service);
+  }
+
+  /** What this config doesn't want of the last rouse's is closed before anything is bound. */
+  async #resumeListeners(config: Config): Promise<void> {
+    const ipv4Ports = ipv4PortsOf(config);
+    for (const listener of config.listeners) this.#listeners.resume(listener, ipv4Ports);
+    if (config.metrics) this.#metrics.resume(metricsListener(config.metrics), new Set());
+    await this.#kept.dropRest();
   }
 
   async #bindListeners(config: Config): Promise<void> {
@@ -229,19 +249,29 @@ export class Supervisor {
     await this.#changing;
   }
 
+  /** How long `stop` may take at most, in milliseconds, without what it takes to clean up. */
+  get longestStopMs(): number {
+    return this.#config.drainTimeoutMs + this.services.longestStopMs;
+  }
+
   /** Drains the gateways until `drainUntil`, then stops everything, from `hurry` on by force; nothing is left when it resolves. */
   async stop(drainUntil: AbortSignal, hurry: AbortSignal): Promise<void> {
     this.#isClosing = true;
     this.services.close();
     await this.#changing;
     this.#certificates.close();
-    await this.gateways.stop(drainUntil);
+    const drained = this.gateways.drain(drainUntil);
+    // Who comes now isn't left to wait in a queue that nobody will accept from.
     this.#listeners.close();
+    await drained;
+    await this.services.drain(drainUntil);
     this.#metrics.close();
     await this.services.stop(hurry);
+    await this.gateways.close();
     await this.#store.close();
     await this.egress.close();
     await this.services.finish();
+    this.#records.close();
     await this.machine.close();
   }
 }

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ALL_CPUS, setAffinity } from './affinity.js';
+import { clearInheritable } from './inheritable-capabilities.js';
 import type { LauncherData, LaunchRequest, LaunchResult } from './launch-request.js';
 import {
   CLONE_FS,
@@ -28,10 +29,10 @@ import { spawn } from './spawn.js';
 
 /**
  * The launcher thread. It shares no working directory, root and umask with the others, has
- * no_new_privs, an empty bounding set and a system-call filter (which leaves it setns(2) and the id
- * calls), so what it spawns can never gain a privilege. Between two
- * requests it is back in the host's namespaces as root; what can't come back ends the process, for a
- * thread in the wrong place would start the next service there.
+ * no_new_privs, empty bounding and inheritable sets and a system-call filter (which leaves it
+ * setns(2) and the id calls), so what it spawns can never gain a privilege. Between two requests it
+ * is back in the host's namespaces as root; what can't come back ends the process, for a thread in
+ * the wrong place would start the next service there.
  */
 
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -63,6 +64,7 @@ checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'set no_new_privs');
 for (let capability = 0; capability <= LAST_CAPABILITY; capability += 1) {
   if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
 }
+clearInheritable();
 if (filter) installFilter(Buffer.from(filter));
 
 /** Undoes, in reverse, what has been done so far; a step that can't be undone ends the process. */

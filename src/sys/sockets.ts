@@ -148,11 +148,29 @@ function socketError(fd: number): number {
 
 const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
+const SO_PROTOCOL = 38;
 
-function option(fd: number, name: number): number {
+function option(fd: number, name: number, level = SOL_SOCKET): number {
   scratch.bytes.writeInt32LE(4, 192);
-  if (getsockopt(fd, SOL_SOCKET, name, scratch.address, lengthAddress) < 0) return lastErrno();
+  if (getsockopt(fd, level, name, scratch.address, lengthAddress) < 0) return lastErrno();
   return scratch.bytes.readInt32LE(0);
+}
+
+/** Whether a socket is just as `listenOn` makes it for this address; for port 0 on any port of the host. */
+export function listensOn(fd: number, address: SocketAddress, ipv6Only = false): boolean {
+  const bound = localAddress(fd);
+  if (bound === null || !isListeningStream(fd)) return false;
+  if (address.kind === 'unix') return bound.kind === 'unix' && bound.path === address.path;
+  if (bound.kind !== 'inet' || option(fd, SO_PROTOCOL) !== IPPROTO_TCP) return false;
+  const { host, port } = decodeSocketAddress(encodeSocketAddress(address)) as typeof bound;
+  const isSame = bound.host === host && (port === 0 || bound.port === port);
+  if (!isSame || familyOf(address) !== AF_INET6) return isSame;
+  return (option(fd, IPV6_V6ONLY, IPPROTO_IPV6) === 1) === ipv6Only;
+}
+
+/** Changes the backlog of a socket that listens already (listen(2)). Throws a `SystemError`. */
+export function setBacklog(fd: number, backlog: number): void {
+  checked(listen(fd, backlog), 'listen');
 }
 
 /** Whether this is a stream socket that listens (SO_ACCEPTCONN). */

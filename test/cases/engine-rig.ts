@@ -43,6 +43,8 @@ export interface ListenerSpec {
   /** 127.0.0.1 by default. */
   readonly host?: string;
   readonly redirect?: 'https';
+  /** A service reaches this one there. */
+  readonly reaches?: string;
   readonly trustedProxies?: readonly string[];
   readonly certificates?: ReadonlyArray<{ readonly cert: string; readonly key: string }>;
 }
@@ -323,6 +325,6 @@ function listenerOf(spec: ListenerSpec): GatewayListener {
     access: ANYONE,
     trustedProxies: spec.trustedProxies ?? [],
     certificates: spec.certificates ?? [],
-    fixedService: null,
+    fixedService: spec.reaches ?? null,
   };
 }

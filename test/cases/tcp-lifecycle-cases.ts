@@ -71,7 +71,7 @@ export function tcpLifecycleCases(createEngine: EngineFactory): void {
     await client.send('a');
     await client.readText('a');
     let isDrained = false;
-    const drained = rig.engine.drain().then(() => {
+    const drained = rig.engine.drain(false).then(() => {
       isDrained = true;
     });
     await expect(RawClient.connect({ port: rig.port('db') })).rejects.toThrow('ECONNREFUSED');
@@ -80,6 +80,30 @@ export function tcpLifecycleCases(createEngine: EngineFactory): void {
     expect(isDrained).toBe(false);
     client.end();
     await drained;
+  });
+
+  it('while clients are drained services go on reaching each other', async () => {
+    await using server = await startTcpServer((socket) => socket.pipe(socket));
+    const listeners = [
+      { name: 'db', protocol: 'tcp' },
+      { name: 'app>postgres', protocol: 'tcp', reaches: 'postgres' },
+    ] as const;
+    await using rig = createRig(server.port, {}, { listeners });
+    await using client = await RawClient.connect({ port: rig.port('db') });
+    await using service = await RawClient.connect({ port: rig.port('app>postgres') });
+    for (const each of [client, service]) {
+      await each.send('a');
+      await each.readText('a');
+    }
+    const drained = rig.engine.drain(true);
+    await expect(RawClient.connect({ port: rig.port('db') })).rejects.toThrow('ECONNREFUSED');
+    client.end();
+    await drained;
+    await service.send('b');
+    await service.readText('ab');
+    await using later = await RawClient.connect({ port: rig.port('app>postgres') });
+    await later.send('c');
+    await later.readText('c');
   });
 
   it('more connections than descriptors: the excess is refused, later ones are served', async () => {

@@ -4,12 +4,10 @@ import { closeFd } from '../../src/sys/descriptors.js';
 import { bindDatagram, listenOn, localAddress } from '../../src/sys/sockets.js';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
+import { WITH_LISTEN_PID } from '../support/stand-in-manager.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
 import { helloService, serviceOf, titled, whyNoIsolation } from './root-support.js';
 import { ServedRouse, type ServeOptions } from './served-rouse.js';
-
-/** As systemd does it: the pid is set where it is known, after the fork (sd_listen_fds(3)). */
-const WITH_LISTEN_PID = ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'];
 
 const held: number[] = [];
 afterEach(() => {

@@ -8,6 +8,8 @@ import { readStatusField } from '../support/processes.js';
 import { RawClient } from '../support/raw-client.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
 import { helloService, listenersOf, RunningRouse, titled, whyNoIsolation } from './root-support.js';
+import { ServedRouse } from './served-rouse.js';
+import { runInside, shellService } from './shell-service.js';
 
 /** A shell for each connection, inside the service's VPS. */
 const shell = (listener: string, settings = {}) => ({
@@ -171,3 +173,18 @@ describe.skipIf(whyNoIsolation !== null)(titled('isolation'), () => {
     expect(await runIn('a', 'unshare --mount true && echo unshared')).not.toContain('unshared');
   });
 });
+
+test.skipIf(whyNoIsolation !== null)(
+  titled('a capability that rouse was started with, for its children to inherit, stops at rouse'),
+  async () => {
+    const config = {
+      listeners: listenersOf({ a: 'tcp' }),
+      services: { a: shellService('a') },
+    };
+    const prefix = ['setpriv', '--inh-caps=+net_raw'];
+    await using rouse = await ServedRouse.start(config, { prefix });
+    expect(readStatusField(rouse.pid, 'CapInh')).not.toMatch(/^0+$/);
+    const status = await runInside(await rouse.port('a'), 'cat /proc/self/status');
+    expect(status).toMatch(/^CapInh:\t0+$/m);
+  },
+);

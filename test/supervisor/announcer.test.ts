@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { ServiceState, StateEvent } from '../../src/ipc/admin-api.js';
 import { Announcer, describeServices } from '../../src/supervisor/announcer.js';
 import { ServiceManager } from '../../src/supervisor/service-manager.js';
@@ -109,11 +109,29 @@ test('a reload that ends while rouse stops does not say that it serves again', a
   const { announcer, heard } = createAnnouncer(['running']);
   let end = () => {};
   const reload = announcer.reload(() => new Promise<void>((resolve) => (end = resolve)));
-  announcer.stopping();
+  announcer.stopping(0);
   end();
   await reload;
   const texts = heard();
   expect(texts).toContain('STOPPING=1');
   expect(texts).toContain('STATUS=stopping: 1 service, 1 awake');
   expect(texts).not.toContain('READY=1');
+});
+
+test('while it stops the manager is asked for patience, for no longer than the stop may take', () => {
+  vi.useFakeTimers();
+  cleanups.push(() => void vi.useRealTimers());
+  const { announcer, heard } = createAnnouncer(['running']);
+  announcer.stopping(20_000);
+  const extensions = () => heard().filter((text) => text.startsWith('EXTEND_TIMEOUT_USEC='));
+  expect(extensions()).toEqual(['EXTEND_TIMEOUT_USEC=10000000']);
+  const asked: string[] = [];
+  for (let passedMs = 0; passedMs < 47_500; passedMs += 2500) {
+    vi.advanceTimersByTime(2500);
+    asked.push(...extensions());
+  }
+  expect(asked).toHaveLength(19);
+  expect(asked.slice(-2)).toEqual(['EXTEND_TIMEOUT_USEC=5000000', 'EXTEND_TIMEOUT_USEC=2500000']);
+  vi.advanceTimersByTime(60_000);
+  expect(extensions()).toEqual([]);
 });

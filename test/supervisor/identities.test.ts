@@ -1,12 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type AccountTexts,
   Identities,
   type IdentityRequest,
 } from '../../src/supervisor/identities.js';
+import { IdentityTable } from '../../src/supervisor/identity-table.js';
 
 const FULL_MAP = '         0          0 4294967295\n';
 const TEXTS: AccountTexts = {
@@ -54,6 +55,35 @@ describe('a service without a user', () => {
     expect(first.gid).toBe(first.uid);
     expect(open().resolve(service('blog'))).toEqual(first);
     expect(readdirSync(stateRoot)).toEqual(['identities.json']);
+  });
+
+  it('shares its identity with no service of another instance on this host, of the same name least of all', () => {
+    const instances = ['rouse', 'rouse-edge', 'rouse-inner'].map((name) => join(stateRoot, name));
+    const names = Array.from({ length: 300 }, (_, index) => `s${index}`);
+    const ids = instances.map((root) => {
+      mkdirSync(root);
+      const identities = new Identities(root, () => TEXTS);
+      return identities.resolveAll(names.map((name) => service(name))).map(({ uid }) => uid);
+    });
+    expect(new Set(ids.flat()).size).toBe(900);
+    const again = new Identities(instances[0] ?? '', () => TEXTS);
+    expect(names.map((name) => again.resolve(service(name)).uid)).toEqual(ids[0]);
+  });
+
+  it('shares it with none that another instance gives away at the very same time', () => {
+    const files = ['rouse', 'rouse-edge'].map((name) => join(stateRoot, name, 'identities.json'));
+    for (const file of files) mkdirSync(dirname(file));
+    const [own, other] = files.map((file) => new IdentityTable(file));
+    let isOthersTurn = true;
+    own?.allocate(['blog'], [FIRST, LAST], () => {
+      // After it has looked what is taken, before its own table is written.
+      if (isOthersTurn) other?.allocate(['blog'], [FIRST, LAST], () => true);
+      isOthersTurn = false;
+      return true;
+    });
+    expect(own?.get('blog')).toBeGreaterThanOrEqual(FIRST);
+    expect(own?.get('blog')).not.toBe(other?.get('blog'));
+    expect(new IdentityTable(files[0] ?? '').get('blog')).toBe(own?.get('blog'));
   });
 
   it('never shares its identity with another, however many there are', () => {

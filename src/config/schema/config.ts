@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { key } from './key.js';
 import { listener } from './listener.js';
 import { service } from './service.js';
-import { cidr, cpuList, filledText, listenAddress, name, reference } from './values.js';
+import { cidr, cpuList, duration, filledText, listenAddress, name, reference } from './values.js';
 
 /** The engine of gateways that name none. */
 export const DEFAULT_ENGINE: 'native' | 'node' = 'native';
@@ -98,6 +98,11 @@ export const config = z.strictObject({
     'at once',
     'How many services may be starting at the same time.',
     '2 per CPU',
+  ),
+  drain_timeout: key(
+    duration.prefault('30s'),
+    'at once',
+    'How long connections may take to end when rouse stops, or when a gateway is replaced. systemd waits for it, whatever `TimeoutStopSec=` says.',
   ),
   log: key(log.prefault({}), 'at once', 'What is logged.'),
   admin: key(admin.prefault({}), 'restart of rouse', 'The admin socket.'),

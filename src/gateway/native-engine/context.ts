@@ -19,6 +19,8 @@ export interface NativeContext {
 export interface NativeConnection {
   readonly service: string | null;
   readonly instance: number | null;
+  /** Of a service to another. */
+  readonly isReach: boolean;
   /** Looks whether it has become quiet, or was too slow. */
   sweep(nowMs: number): void;
   destroy(): void;

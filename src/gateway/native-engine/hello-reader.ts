@@ -24,6 +24,7 @@ export type OnHello = (
 /** A connection of a `tls` listener until its ClientHello says where it leads; what was read is passed on. */
 export class HelloConnection implements NativeConnection, EventHandler {
   readonly service = null;
+  readonly isReach = false;
   readonly instance = null;
   readonly #reader = new ClientHelloReader();
   readonly #chunks: Buffer[] = [];

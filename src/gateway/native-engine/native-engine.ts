@@ -29,7 +29,7 @@ export class NativeEngine implements Engine {
   readonly #http: HttpFront;
   readonly #acceptors = new Map<string, NativeAcceptor[]>();
   #onDrained: (() => void) | null = null;
-  #drained: Promise<void> | null = null;
+  #keepsReach = false;
 
   constructor(
     host: EngineHost,
@@ -84,18 +84,26 @@ export class NativeEngine implements Engine {
     this.#http.pools.closeIdle(service, instance);
   }
 
-  drain(): Promise<void> {
-    for (const listener of [...this.#acceptors.keys()]) this.unlisten(listener);
+  drain(keepsReach: boolean): Promise<void> {
+    this.#keepsReach = keepsReach;
+    for (const [name, [first]] of this.#acceptors) {
+      const isKept = keepsReach && first?.listener.fixedService != null;
+      if (!isKept) this.unlisten(name);
+    }
     this.#http.closeWhenIdle(null);
-    this.#drained ??= new Promise((resolve) => {
-      this.#onDrained = resolve;
+    const tellOthers = this.#onDrained;
+    return new Promise((resolve) => {
+      this.#onDrained = () => {
+        tellOthers?.();
+        resolve();
+      };
+      this.#checkDrained();
     });
-    this.#checkDrained();
-    return this.#drained;
   }
 
   #checkDrained(): void {
-    if (this.#context.connections.size === 0) this.#onDrained?.();
+    for (const { isReach } of this.#context.connections) if (!isReach || !this.#keepsReach) return;
+    this.#onDrained?.();
   }
 
   #sweep(): void {

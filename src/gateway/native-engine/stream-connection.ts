@@ -50,6 +50,10 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     return this.#use?.instance ?? null;
   }
 
+  get isReach(): boolean {
+    return this.accepted.listener.fixedService !== null;
+  }
+
   #begin(): void {
     try {
       const use = this.context.host.tryAcquire(this.#demand);

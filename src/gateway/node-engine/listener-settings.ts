@@ -6,6 +6,8 @@ import { buildCidrMatcher } from '../access-list.js';
 export class ListenerSettings {
   readonly name: string;
   readonly protocol: Protocol;
+  /** Services reach each other on it. */
+  readonly isReach: boolean;
   redirect: 'https' | null = null;
   certificates: GatewayListener['certificates'] = [];
   /** Whether the address is of a proxy whose word about its clients is believed. */
@@ -14,6 +16,7 @@ export class ListenerSettings {
   constructor(listener: GatewayListener) {
     this.name = listener.name;
     this.protocol = listener.protocol;
+    this.isReach = listener.fixedService !== null;
     this.update(listener);
   }
 

@@ -35,7 +35,7 @@ class NodeEngine implements Engine {
   readonly #listeners = new Map<string, OpenListener>();
   readonly #connections = new Set<Connection>();
   #onDrained: (() => void) | null = null;
-  #drained: Promise<void> | null = null;
+  #keepsReach = false;
 
   constructor(host: EngineHost, limits: EngineLimits) {
     const instances = new InstanceRegistry();
@@ -86,14 +86,19 @@ class NodeEngine implements Engine {
     this.#httpFront.closePooled(service, instance);
   }
 
-  drain(): Promise<void> {
-    for (const { acceptor } of this.#listeners.values()) acceptor.close();
+  drain(keepsReach: boolean): Promise<void> {
+    this.#keepsReach = keepsReach;
+    for (const { acceptor, settings } of this.#listeners.values())
+      if (!keepsReach || !settings.isReach) acceptor.close();
     this.#httpFront.closeWhenIdle(null);
-    this.#drained ??= new Promise((resolve) => {
-      this.#onDrained = resolve;
+    const tellOthers = this.#onDrained;
+    return new Promise((resolve) => {
+      this.#onDrained = () => {
+        tellOthers?.();
+        resolve();
+      };
+      this.#noteDrained();
     });
-    this.#noteDrained();
-    return this.#drained;
   }
 
   #createTlsFront(listener: ListenerSettings): TlsFront {
@@ -138,7 +143,9 @@ class NodeEngine implements Engine {
   }
 
   #noteDrained(): void {
-    if (this.#connections.size === 0) this.#onDrained?.();
+    for (const { listener } of this.#connections)
+      if (!listener.isReach || !this.#keepsReach) return;
+    this.#onDrained?.();
   }
 }
 

@@ -37,6 +37,7 @@ type State = 'open' | 'closing' | 'lingering' | 'gone';
  */
 export class ClientConnection implements NativeConnection, EventHandler {
   readonly service = null;
+  readonly isReach = false;
   readonly instance = null;
   readonly peer: Peer;
   exchange: Exchange | null = null;

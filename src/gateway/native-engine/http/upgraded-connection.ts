@@ -18,6 +18,7 @@ export interface UpgradedParts {
 export class UpgradedConnection implements NativeConnection, DuplexOwner {
   readonly service: string;
   readonly instance: number;
+  readonly isReach = false;
   readonly #duplex: Duplex;
   #quietSinceMs = 0;
 
