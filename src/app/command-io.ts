@@ -1,3 +1,5 @@
+import { isJournalOnStderr } from './journal-stream.js';
+
 /** Where a command writes. Writing never throws and never ends the process. */
 export interface Output {
   write(text: string): void;
@@ -32,18 +34,19 @@ export function processIo(): CommandIo {
     cwd: process.cwd(),
     uid: process.geteuid?.() ?? 0,
     stdout: createOutput(process.stdout),
-    stderr: createOutput(process.stderr),
+    // What is printed there are errors: the journal takes them as such (sd-daemon(3)).
+    stderr: createOutput(process.stderr, isJournalOnStderr(process.env) ? '<3>' : ''),
     now: () => new Date(),
   };
 }
 
-function createOutput(stream: NodeJS.WriteStream): Output {
+function createOutput(stream: NodeJS.WriteStream, linePrefix = ''): Output {
   const closed = new AbortController();
   // EPIPE, and EIO of a terminal that was closed: nobody is left to be told.
   stream.on('error', () => closed.abort());
   return {
     write(text) {
-      if (!closed.signal.aborted) stream.write(text);
+      if (!closed.signal.aborted) stream.write(text.replaceAll(/^(?=.)/gm, linePrefix));
     },
     isTerminal: stream.isTTY === true,
     columns: stream.columns ?? 80,

@@ -1,14 +1,10 @@
-import { createLog, type LogLevel } from '../base/log.js';
 import { Egress } from '../egress/egress.js';
+import { createProcessLog } from './process-log.js';
 
 /** The egress process: the supervisor starts it with the control channel as descriptor 3. */
 const CONTROL_FD = 3;
 
-const log = createLog({
-  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
-  name: 'egress',
-  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
-});
+const log = createProcessLog('egress');
 
 // Ctrl-C on a terminal is for the supervisor, which ends it last.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});

@@ -1,18 +1,14 @@
 import { workerData } from 'node:worker_threads';
-import { createLog, type LogLevel } from '../base/log.js';
 import { Gateway } from '../gateway/gateway.js';
 import { NativeEngine } from '../gateway/native-engine/native-engine.js';
 import { exitNow } from '../sys/libc.js';
 import { NativeLoop } from '../sys/native-loop.js';
+import { createProcessLog } from './process-log.js';
 
 /** A thread of the gateway with a native engine: it has a control channel, leases and limits of its own. */
 const EXIT_BUG = 70;
 
-const log = createLog({
-  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
-  name: 'gateway',
-  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
-});
+const log = createProcessLog('gateway');
 
 const loop = new NativeLoop();
 new Gateway(workerData as number, {

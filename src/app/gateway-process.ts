@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
-import { createLog, type LogLevel } from '../base/log.js';
 import { Gateway } from '../gateway/gateway.js';
 import { createNodeEngine } from '../gateway/node-engine/node-engine.js';
 import { exitNow } from '../sys/libc.js';
 import { watchFd } from '../sys/poller.js';
+import { createProcessLog } from './process-log.js';
 
 /**
  * The gateway's process: the supervisor starts it with a control channel for each lane, from
@@ -14,11 +14,7 @@ import { watchFd } from '../sys/poller.js';
 const FIRST_CONTROL_FD = 3;
 const EXIT_BUG = 70;
 
-const log = createLog({
-  level: (process.env.ROUSE_LOG_LEVEL ?? 'info') as LogLevel,
-  name: 'gateway',
-  pretty: process.env.ROUSE_LOG_FORMAT === 'readable',
-});
+const log = createProcessLog('gateway');
 
 // Ctrl-C on a terminal is for the supervisor, which drains its gateways.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => {});

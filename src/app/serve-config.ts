@@ -10,6 +10,7 @@ import { RUNTIME_DIR_FLAG } from './client-commands.js';
 import { type CommandIo, wantsColour } from './command-io.js';
 import { renderDemoLines } from './demo-lines.js';
 import { prepareDirectories, resolveDirectories } from './directories.js';
+import type { LogFormat } from './log-format.js';
 import { READY_LINE, stopWhenClosed, tell, tellFailure } from './parent-pipes.js';
 import type { Serve } from './serve-options.js';
 
@@ -18,7 +19,7 @@ export interface ServeFlags {
   readonly runtimeDir?: string;
   readonly stateDir?: string;
   readonly logLevel?: LogLevel;
-  readonly logFormat?: 'json' | 'readable';
+  readonly logFormat?: LogFormat;
   readonly readyFd?: number;
   readonly parentFd?: number;
   readonly scratch?: string;
@@ -38,10 +39,10 @@ export function addServeFlags(command: Command): Command {
       ).choices(LOG_LEVELS),
     )
     .addOption(
-      new Option('--log-format <FORMAT>', 'json, or readable (the default on a terminal)').choices([
-        'json',
-        'readable',
-      ]),
+      new Option(
+        '--log-format <FORMAT>',
+        'json, readable (the default on a terminal), or journal (the default under systemd)',
+      ).choices(['json', 'readable', 'journal']),
     )
     .addOption(new Option('--ready-fd <FD>').argParser(parseFd).hideHelp())
     .addOption(new Option('--parent-fd <FD>').argParser(parseFd).hideHelp())
@@ -112,13 +113,15 @@ async function serveLoaded(
 ): Promise<number> {
   const directories = resolveDirectories(flags, io.env, io.uid);
   await prepareDirectories(directories, io.uid);
-  const printReadable =
-    flags.logFormat === undefined ? io.stderr.isTerminal : flags.logFormat === 'readable';
+  const { chooseLog } = await import('./log-format.js');
+  const { format, journal } = chooseLog(flags.logFormat, io.stderr.isTerminal, io.env);
+  const printReadable = format === 'readable';
   const { createLog } = await import('../base/log.js');
   const log = createLog({
     level: flags.logLevel ?? config.log.level,
     name: 'rouse',
     pretty: printReadable,
+    ...(journal === null ? {} : { journal }),
     colour: wantsColour(io.stderr, io.env),
   });
   if (flags.parentFd !== undefined) stopWhenClosed(flags.parentFd);
@@ -128,6 +131,7 @@ async function serveLoaded(
     ...directories,
     log,
     printReadable,
+    journal,
     inheritFds: [flags.readyFd, flags.parentFd].filter((fd) => fd !== undefined),
     onReady: (status) => {
       // Who waits for the announcement has an introduction of its own.

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/log.js';
 import type { LoadResult } from '../config/load.js';
 import type { Status } from '../ipc/admin-api.js';
+import type { Journal } from '../sys/journal.js';
 
 /** What the composition of supervisor and gateways is given by the command line. */
 export interface ServeOptions {
@@ -13,6 +14,8 @@ export interface ServeOptions {
   readonly onReady?: (status: Status) => void;
   /** A person reads the log: gateways write readable lines too. */
   readonly printReadable: boolean;
+  /** Where `log` writes to systemd's journal: others may write there too. */
+  readonly journal: Journal | null;
   /** Descriptors that a rouse which re-executes itself (rootless) passes on under the same numbers. */
   readonly inheritFds: readonly number[];
 }

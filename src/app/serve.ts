@@ -51,6 +51,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       gatewayEnvironment: gatewayEnvironment(options),
       inheritedSockets: inherited,
       manager,
+      journal: options.journal,
       afterCrash: unlock.afterCrash,
       isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
       log,

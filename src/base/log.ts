@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type pinoPretty from 'pino-pretty';
+import { type JournalFields, journalFieldsOf } from './journal-entry.js';
 import { formatReadableLine, type LogEntry } from './readable-line.js';
 
 export type { Logger } from 'pino';
@@ -11,6 +12,10 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Who writes: `rouse`, `gateway main`. */
   readonly name: string;
+  /** In every entry. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** Entries for systemd's journal instead of lines. */
+  readonly journal?: { write(fields: JournalFields): void };
   /** Lines for a person instead of JSON. */
   readonly pretty: boolean;
   /** Colours in pretty lines; default: as `pretty`, unless NO_COLOR is set (no-color.org). */
@@ -28,12 +33,18 @@ export function createLog(options: LogOptions): Logger {
     {
       level: options.level,
       name: options.name,
-      base: { pid: process.pid },
+      base: { pid: process.pid, ...options.fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.pretty ? createPrettyStream(options) : createJsonStream(options),
+    createStream(options),
   );
+}
+
+function createStream(options: LogOptions): DestinationStream {
+  const { journal, pretty } = options;
+  if (!journal) return pretty ? createPrettyStream(options) : createJsonStream(options);
+  return { write: (line) => journal.write(journalFieldsOf(JSON.parse(line) as LogEntry)) };
 }
 
 function createJsonStream({ destinationFd = 2 }: LogOptions): DestinationStream {

@@ -53,7 +53,7 @@ export function formatReadableLine(entry: LogEntry, options: ReadableLineOptions
   const columns = [
     paint('dim', clockOf(entry.time)),
     paint('bold', subject.padEnd(SUBJECT_WIDTH)),
-    sentenceOf(entry, paint) + detailsOf(entry, paint),
+    paintedSentenceOf(entry, paint) + detailsOf(entry, paint),
   ];
   return [columns.join('  ').trimEnd(), ...stackOf(entry)].join('\n');
 }
@@ -67,10 +67,15 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }
 
-function sentenceOf(entry: LogEntry, paint: Painter): string {
-  const text = printable(entry.msg || sentenceOfEvent(entry));
+/** What an entry says, with its cause, as it was written: it may hold anything. */
+export function sentenceOf(entry: LogEntry): string {
+  const text = entry.msg || sentenceOfEvent(entry);
   const cause = entry.err?.message;
-  const sentence = cause && !text.includes(cause) ? joinCause(text, printable(cause)) : text;
+  return cause && !text.includes(cause) ? joinCause(text, cause) : text;
+}
+
+function paintedSentenceOf(entry: LogEntry, paint: Painter): string {
+  const sentence = printable(sentenceOf(entry));
   const eventPaint = EVENT_PAINT[entry.event ?? ''];
   switch (severityOf(entry.level)) {
     case 'error':

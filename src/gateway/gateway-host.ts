@@ -240,10 +240,12 @@ export class GatewayHost implements EngineHost {
 
   logAccess(entry: AccessEntry): void {
     if (!this.logsAccess) return;
-    const { method, target, status, source, service } = entry;
+    // `name` is who logs.
+    const { name, ...fields } = entry;
+    const { method, target, status, source, service } = fields;
     const what = method === undefined ? 'connection' : `${method} ${target} ${status}`;
     this.log.info(
-      { event: 'access', ...entry },
+      { event: 'access', ...fields, host: name },
       `${source} ${what} (${service}, ${Math.round(entry.durationMs)} ms)`,
     );
   }

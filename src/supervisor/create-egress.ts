@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from '../base/log.js';
 import { EgressDoors } from './egress-doors.js';
-import { EgressLink } from './egress-link.js';
+import { EGRESS_LOG_FD, EgressLink } from './egress-link.js';
 import type { Identities } from './identities.js';
 import { switchable } from './instance-factory.js';
 import type { Machine } from './machine.js';
@@ -15,6 +15,8 @@ export interface CreateEgressSettings {
   /** The egress process's program, a file of the package. */
   readonly program: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** See `EgressLinkSettings`. */
+  readonly logFd: number | null;
   readonly machine: Machine;
   readonly identities: Identities;
   readonly log: Logger;
@@ -22,11 +24,16 @@ export interface CreateEgressSettings {
 
 /** Services' ways out, with the process behind them, which isn't started yet. */
 export function createEgress(settings: CreateEgressSettings): EgressDoors {
-  const { identities, log, machine, program, runtimeDir } = settings;
-  const environment = { ...settings.environment, UV_THREADPOOL_SIZE: String(LOOKUP_THREADS) };
+  const { identities, log, logFd, machine, program, runtimeDir } = settings;
+  const environment = {
+    ...settings.environment,
+    UV_THREADPOOL_SIZE: String(LOOKUP_THREADS),
+    ...(logFd === null ? {} : { ROUSE_LOG_FD: String(EGRESS_LOG_FD) }),
+  };
   const resolver = new ResolverFiles({ directory: join(runtimeDir, 'resolver') });
   const link = new EgressLink({
     launcher: machine.launchers,
+    logFd,
     resolver,
     buildVps: () => machine.isolation.buildEgressVps(resolver.directory),
     program: () => ({

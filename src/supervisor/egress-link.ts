@@ -19,6 +19,7 @@ import type { Vps } from './vps.js';
 const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
 const HEALTHY_MS = 5000;
 const CONTROL_FD = 3;
+export const EGRESS_LOG_FD = 4;
 const SIGKILL = 9;
 
 type EgressProgram = Pick<LaunchRequest, 'executable' | 'arguments' | 'environment' | 'identity'>;
@@ -29,6 +30,8 @@ export interface EgressLinkSettings {
   /** Open as long as the process is wanted. */
   readonly resolver: Pick<ResolverFiles, 'open' | 'close'>;
   readonly program: () => EgressProgram;
+  /** Passed to it as `EGRESS_LOG_FD`, for what it logs; null: it needs none. */
+  readonly logFd: number | null;
   readonly log: Logger;
 }
 
@@ -79,7 +82,7 @@ export class EgressLink implements Watched {
   }
 
   async #launch(): Promise<void> {
-    const { launcher, buildVps, program } = this.settings;
+    const { launcher, buildVps, logFd, program } = this.settings;
     const vps = await buildVps();
     const [ours, theirs] = createSocketPair('seqpacket');
     try {
@@ -91,6 +94,7 @@ export class EgressLink implements Watched {
           [1, 1],
           [2, 2],
           [theirs, CONTROL_FD],
+          ...(logFd === null ? [] : [[logFd, EGRESS_LOG_FD] as const]),
         ],
         ...vps.target,
         umask: 0o077,

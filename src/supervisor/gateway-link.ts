@@ -7,6 +7,7 @@ import type { ChildProcessHandle } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
 import { GatewayLane } from './gateway-lane.js';
+import { FIRST_CONTROL_FD } from './gateway-program.js';
 import type { Watched } from './health-check.js';
 import type { LaneShare } from './lane-share.js';
 import type { Launchers } from './launchers.js';
@@ -19,7 +20,6 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
 const HEALTHY_MS = 5000;
 /** A gateway that was never ready is given up after that many starts. */
 const HOPELESS_STARTS = 3;
-const FIRST_CONTROL_FD = 3;
 const SIGKILL = 9;
 
 /** Which engine a lane runs; that says which protocols it takes. */
@@ -47,6 +47,8 @@ export interface GatewayLinkSettings {
   readonly log: Logger;
   readonly counters: TrafficCounters;
   readonly renderMetrics: () => Promise<string>;
+  /** Passed to it, for what it logs; null: it needs none. */
+  readonly logFd: number | null;
   /** Socket on which this gateway serves metrics. */
   readonly metricsFd: number | null;
   readonly driverFor: (service: string) => ServiceDriver | null;
@@ -95,7 +97,7 @@ export class GatewayLink implements Watched {
 
   /** Starts the process. Rejects where it can't be started at all. */
   async start(): Promise<void> {
-    const { buildVps, launcher, lanes, program } = this.settings;
+    const { buildVps, launcher, lanes, logFd, program } = this.settings;
     this.#lives += 1;
     const vps = await buildVps();
     const pairs = lanes.map(() => createSocketPair('seqpacket'));
@@ -109,6 +111,7 @@ export class GatewayLink implements Watched {
           [1, 1],
           [2, 2],
           ...pairs.map(([, theirs], index) => [theirs, FIRST_CONTROL_FD + index] as const),
+          ...(logFd === null ? [] : [[logFd, FIRST_CONTROL_FD + lanes.length] as const]),
         ],
         ...vps.target,
         umask: 0o077,

@@ -6,18 +6,26 @@ import { lanesOf } from './gateway-share.js';
 export interface GatewayProgramSettings {
   /** The gateway's program, a file of the package. */
   readonly gatewayProgram: string;
+  /** Open in gateways, for what they log; null: they log to standard error. */
+  readonly logFd: number | null;
   /** Environment of gateways: how they log. */
   readonly gatewayEnvironment: Readonly<Record<string, string>>;
 }
 
-/** What a gateway's process executes: it is told how many lanes it has. */
+/** The first of a gateway's control channels, one for each lane; the log's descriptor is behind them. */
+export const FIRST_CONTROL_FD = 3;
+
+/** What a gateway's process executes: it is told its name, and how many lanes it has. */
 export function gatewayProgram(
   settings: GatewayProgramSettings,
   gateway: GatewaySettings,
 ): Pick<LaunchRequest, 'executable' | 'arguments' | 'environment'> {
+  const lanes = lanesOf(gateway).length;
   const variables = {
     ...settings.gatewayEnvironment,
-    ROUSE_LANES: String(lanesOf(gateway).length),
+    ROUSE_GATEWAY: gateway.name,
+    ROUSE_LANES: String(lanes),
+    ...(settings.logFd === null ? {} : { ROUSE_LOG_FD: String(FIRST_CONTROL_FD + lanes) }),
   };
   return {
     executable: process.execPath,

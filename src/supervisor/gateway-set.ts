@@ -87,6 +87,7 @@ export class GatewaySet implements ReachListener {
         cpus: gateway.cpus,
       },
       log: settings.log,
+      logFd: settings.program.logFd,
       counters: settings.counters,
       renderMetrics: settings.renderMetrics,
       metricsFd: isFirst ? settings.metricsFd() : null,

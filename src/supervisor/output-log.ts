@@ -12,6 +12,8 @@ export interface OutputLogOptions {
   readonly directory: string;
   /** Told once for every run of failures; what couldn't be written is lost. */
   readonly onError: (message: string) => void;
+  /** Told every line, escaped. */
+  readonly onLine?: (line: string) => void;
   readonly limitBytes?: number;
   readonly now?: () => Date;
 }
@@ -34,6 +36,7 @@ export class OutputLog {
   readonly #splitter = new LineSplitter(LINE_BYTES);
   readonly #now: () => Date;
   readonly #onError: (message: string) => void;
+  readonly #onLine: (line: string) => void;
   readonly #followers = new Set<(line: string) => void>();
   #recent: string[] = [];
   #pending: string[] = [];
@@ -51,6 +54,7 @@ export class OutputLog {
     );
     this.#now = options.now ?? (() => new Date());
     this.#onError = options.onError;
+    this.#onLine = options.onLine ?? (() => {});
   }
 
   /**
@@ -109,6 +113,7 @@ export class OutputLog {
   #add(text: string): void {
     const line = printable(text);
     this.#recent = [...this.#recent.slice(1 - RECENT_LINES), line];
+    this.#onLine(line);
     if (this.#pendingLength >= 2 * PENDING_LENGTH) {
       this.#omitted += 1;
       return;

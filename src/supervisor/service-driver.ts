@@ -234,7 +234,7 @@ export class ServiceDriver {
       to: this.#state,
       reason,
     };
-    logStateChange(this.settings.log, event, this.record.coldStart.lastMs);
+    logStateChange(this.settings.log, event, this.record.coldStart.lastMs, this.record.wakeCause);
     this.settings.onState(event);
     const waiting = [...this.#onStateChange];
     this.#onStateChange.clear();

@@ -20,6 +20,8 @@ export class ServiceRecord {
   #starts = 0;
   #lastWake: ServiceStatus['lastWake'] = null;
   #lastExit: ExitStatus | null = null;
+  /** Of the last wake, where that was in this process's time. */
+  wakeCause: WakeCause | null = null;
 
   /** `recentOutput`: the last lines that the service printed. */
   constructor(recentOutput: () => readonly string[]) {
@@ -50,7 +52,9 @@ export class ServiceRecord {
     this.#coldStarts.add(tookMs);
   }
 
-  noteWake({ cause, source }: WakeCause): void {
+  noteWake(wake: WakeCause): void {
+    const { cause, source } = wake;
+    this.wakeCause = wake;
     this.#lastWake = { at: new Date().toISOString(), cause, source };
   }
 

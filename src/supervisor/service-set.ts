@@ -4,8 +4,9 @@ import type { Logger } from '../base/log.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
 import type { InstanceFactory } from './instance-factory.js';
+import { JournalOutput, type JournalWriter } from './journal-output.js';
 import { KEPT_COLD_STARTS, type KeptRecords } from './kept-records.js';
-import { OutputLog } from './output-log.js';
+import { OutputLog, type OutputLogOptions } from './output-log.js';
 import { ServiceDriver } from './service-driver.js';
 import type { StartQueue } from './start-queue.js';
 import { longestStopMs, stopOrder } from './stop-order.js';
@@ -20,6 +21,7 @@ export interface ServiceSetSettings {
   readonly records: KeptRecords;
   /** See `DriverSettings`. */
   readonly onGone: (service: string, instance: number) => void;
+  readonly journal: JournalWriter | null;
   readonly log: Logger;
 }
 
@@ -62,6 +64,7 @@ export class ServiceSet {
       name: service.name,
       directory: join(stateDir, 'logs'),
       onError: (message) => log.error({ service: service.name }, message),
+      ...this.#alsoToJournal(service.name),
     });
     this.outputs.set(service.name, output);
     const driver: ServiceDriver = new ServiceDriver(service, {
@@ -77,6 +80,18 @@ export class ServiceSet {
       onEvent: () => this.#note(driver),
     });
     this.drivers.set(service.name, driver);
+  }
+
+  #alsoToJournal(service: string): Pick<OutputLogOptions, 'onLine'> {
+    const { journal } = this.settings;
+    if (journal === null) return {};
+    // Of a `stdio` service any process may have printed it.
+    const pid = () => {
+      const instance = this.drivers.get(service)?.instance;
+      return instance && !instance.isStdio ? instance.pid : null;
+    };
+    const output = new JournalOutput({ service, journal, pid });
+    return { onLine: (line) => output.add(line) };
   }
 
   /** What it printed isn't kept: it is in its log. */

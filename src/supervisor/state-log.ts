@@ -22,8 +22,13 @@ export function describeIdle(durationMs: number): string {
   return `idle for ${isShort ? `${Math.round(durationMs)} ms` : `${Math.round(durationMs / 100) / 10} s`}`;
 }
 
-/** One line for each change of a service's state; `ms`: how long a cold start took. */
-export function logStateChange(log: Logger, change: StateEvent, ms: number | null): void {
+/** One line for each change of a service's state; `ms`: how long a cold start took, `wake`: who woke it last. */
+export function logStateChange(
+  log: Logger,
+  change: StateEvent,
+  ms: number | null,
+  wake: WakeCause | null,
+): void {
   const { service, from, to, reason } = change;
   const names = {
     stopped: 'stop',
@@ -34,7 +39,13 @@ export function logStateChange(log: Logger, change: StateEvent, ms: number | nul
     failed: 'fail',
   };
   const isColdStart = to === 'running' && from === 'starting' && ms !== null;
-  const fields = { service, event: names[to], from, to, reason, ...(isColdStart ? { ms } : {}) };
+  const isWake = to === 'starting' || names[to] === 'thaw';
+  const fields = {
+    ...{ service, event: names[to], from, to, reason },
+    ...(isColdStart ? { ms } : {}),
+    ...(isWake && wake?.listener ? { listener: wake.listener } : {}),
+    ...(isWake && wake?.source ? { source: wake.source } : {}),
+  };
   if (to === 'stopping') log.debug(fields, `stopping: ${reason}`);
   else if (to === 'failed') log.warn(fields, `failed: ${reason}`);
   else if (to === 'stopped' || to === 'frozen') log.info(fields, `${to}: ${reason}`);

@@ -13,6 +13,7 @@ import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
 import { createInstanceFactory } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
+import type { JournalWriter } from './journal-output.js';
 import { KeptDescriptors } from './kept-descriptors.js';
 import { KeptRecords } from './kept-records.js';
 import { ListenerSockets, METRICS_LISTENER, metricsListener } from './listener-sockets.js';
@@ -25,7 +26,7 @@ import { makeStateDirectory } from './state-directory.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { VpsStore } from './vps-store.js';
 
-export interface SupervisorSettings extends GatewayProgramSettings {
+export interface SupervisorSettings extends Omit<GatewayProgramSettings, 'logFd'> {
   readonly config: Config;
   readonly runtimeDir: string;
   readonly stateDir: string;
@@ -40,6 +41,8 @@ export interface SupervisorSettings extends GatewayProgramSettings {
   /** Descriptors that were passed to this process, by name (sd_listen_fds_with_names(3)). */
   readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
   readonly manager: ServiceManager;
+  /** Gets what services print, and what gateways log; null: there is none. */
+  readonly journal: JournalWriter | null;
   readonly afterCrash: boolean;
   /** Root of a user namespace only (user_namespaces(7)). */
   readonly isRootless: boolean;
@@ -75,7 +78,8 @@ export class Supervisor {
     readonly machine: Machine,
     private readonly identities: Identities,
   ) {
-    const { config, log, runtimeDir, stateDir } = settings;
+    const { config, journal, log, runtimeDir, stateDir } = settings;
+    const logFd = journal?.fd ?? null;
     this.#config = config;
     this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager);
     this.#listeners = new ListenerSockets(this.#kept, settings.afterCrash);
@@ -90,7 +94,7 @@ export class Supervisor {
       log,
     );
     this.egress = createEgress({
-      ...{ runtimeDir, machine, identities, log },
+      ...{ runtimeDir, machine, identities, log, logFd },
       program: settings.egressProgram,
       environment: settings.gatewayEnvironment,
     });
@@ -105,13 +109,14 @@ export class Supervisor {
       log,
     });
     this.services = new ServiceSet({
-      ...{ stateDir, log, store: this.#store, startQueue: this.#startQueue },
+      ...{ stateDir, journal, log, store: this.#store, startQueue: this.#startQueue },
       records: this.#records,
       createInstance: createInstanceFactory(this.#store, identities, machine),
       onGone: (service, instance) => this.gateways.instanceGone(service, instance),
     });
     this.gateways = new GatewaySet({
-      ...{ program: settings, machine, identities, counters: this.counters, log },
+      program: { ...settings, logFd },
+      ...{ machine, identities, counters: this.counters, log },
       renderMetrics: () => this.renderMetrics(),
       drivers: this.services.drivers,
       driverFor: (service) => this.services.driverFor(service),

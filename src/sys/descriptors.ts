@@ -18,6 +18,10 @@ import {
 
 const CLOSE_RANGE_CLOEXEC = 4;
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE. */
+const ALL_SEALS = 15;
 const LOCK_EX_NB = 2 | 4;
 
 /** close(2). An error is ignored: the descriptor is gone either way. */
@@ -62,12 +66,20 @@ export function createPipe(): { readFd: number; writeFd: number } {
 
 /** A memory file with this content: how what is larger than a packet travels over the control channel. */
 export function createMemfd(name: string, content: string | Buffer): number {
-  const fd = checked(memfdCreate(name, MFD_CLOEXEC), 'memfd_create');
+  const fd = checked(memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create');
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   let written = 0;
   while (written < bytes.length)
     written += writeSync(fd, bytes, written, bytes.length - written, written);
   return fd;
+}
+
+/** As `createMemfd`, and nobody can change it any more (F_ADD_SEALS of fcntl(2)). Throws a `SystemError`. */
+export function createSealedMemfd(name: string, content: Buffer): number {
+  const fd = createMemfd(name, content);
+  if (fcntl(fd, F_ADD_SEALS, ALL_SEALS) === 0) return fd;
+  closeFd(fd);
+  return checked(-1, 'seal a memory file');
 }
 
 /** Reads a memory file whole, wherever its offset stands, and closes it. Throws above `limitBytes`. */

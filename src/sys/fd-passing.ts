@@ -1,5 +1,14 @@
 import { closeFd } from './descriptors.js';
-import { lastErrno, NativeMemory, recvmsg, SOL_SOCKET, SystemError, sendmsg } from './libc.js';
+import {
+  lastErrno,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  NativeMemory,
+  recvmsg,
+  SOL_SOCKET,
+  SystemError,
+  sendmsg,
+} from './libc.js';
 
 /**
  * One packet of a SEQPACKET or datagram socket with descriptors (sendmsg(2), recvmsg(2), SCM_RIGHTS in unix(7)).
@@ -11,8 +20,6 @@ const PACKET_LIMIT_BYTES = 64 * 1024;
 export const PACKET_LIMIT_FDS = 240;
 
 const SCM_RIGHTS = 1;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 const MSG_TRUNC = 0x20;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const EAGAIN = 11;
@@ -79,10 +86,7 @@ export function receivePacket(fd: number): Packet | 'end' | null {
     for (const passed of fds) closeFd(passed);
     throw new SystemError('receive a packet', EMSGSIZE);
   }
-  if (received === 0) {
-    for (const passed of fds) closeFd(passed);
-    return 'end';
-  }
+  if (received === 0 && fds.length === 0) return 'end';
   return { bytes: Buffer.from(data.bytes.subarray(0, received)), fds };
 }
 

@@ -24,6 +24,11 @@ export const setsockopt = libc.func('int setsockopt(int, int, int, void *, uint3
 export const sendmsg = libc.func('long sendmsg(int, void *, int)');
 export const recvmsg = libc.func('long recvmsg(int, void *, int)');
 export const sendto = libc.func('long sendto(int, void *, size_t, int, void *, uint32_t)');
+export const poll = libc.func('int poll(void *, ulong, int)') as (
+  fds: bigint,
+  count: number,
+  timeoutMs: number,
+) => number;
 export const recv = libc.func('long recv(int, void *, size_t, int)');
 export const pipe2 = libc.func('int pipe2(void *, int)');
 export const close = libc.func('int close(int)') as (fd: number) => number;
@@ -92,6 +97,8 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;

@@ -97,13 +97,18 @@ export function bindDatagram(path: string): number {
   return fd;
 }
 
+/** Connects a datagram socket anew, for everyone who has it; as connect(2). */
+export function reconnectDatagram(fd: number, path: string): number {
+  const name = encodeSocketAddress({ kind: 'unix', path: path.replace(/^@/, '\0') });
+  return connect(fd, name, name.length);
+}
+
 /** A datagram socket that sends to this path (an abstract one with `@`), non-blocking. Throws a `SystemError`. */
 export function connectDatagram(path: string): number {
   const what = `connect ${path}`;
   const fd = checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), what);
   try {
-    const name = encodeSocketAddress({ kind: 'unix', path: path.replace(/^@/, '\0') });
-    checked(connect(fd, name, name.length), what);
+    checked(reconnectDatagram(fd, path), what);
     return fd;
   } catch (error) {
     closeFd(fd);
