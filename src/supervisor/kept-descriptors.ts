@@ -6,6 +6,11 @@ import type { ServiceManager } from './service-manager.js';
 const PREFIX = 'rouse/';
 /** FDNAME has 255 characters at most (sd_pid_notify_with_fds(3)). */
 const MAX_NAME_LENGTH = 255;
+/**
+ * LISTEN_FDNAMES has all names, and with one string of 128 KiB a process can't be started any more
+ * (MAX_ARG_STRLEN in execve(2)). Some room is left for what else is passed or kept.
+ */
+const NAMES_LIMIT = 120 * 1024;
 
 /**
  * What the service manager keeps for the next rouse when this one ends, however it ends: its
@@ -17,6 +22,10 @@ export class KeptDescriptors {
   /** From the last rouse, and not claimed yet. */
   readonly #found = new Map<string, readonly number[]>();
   #isForgetting = false;
+  readonly #names = new Set<string>();
+  /** Of all names that are kept or passed, a separator each. */
+  #namesLength = 0;
+  #isTold = false;
   /** Passed by socket units, by name. */
   readonly passed: ReadonlyMap<string, readonly number[]>;
 
@@ -24,11 +33,16 @@ export class KeptDescriptors {
   constructor(
     inherited: ReadonlyMap<string, readonly number[]>,
     private readonly manager: ServiceManager,
+    private readonly onTrouble: (message: string) => void,
   ) {
     const passed = new Map<string, readonly number[]>();
     for (const [name, fds] of inherited) {
-      if (name.startsWith(PREFIX)) this.#found.set(name, fds);
-      else passed.set(name, fds);
+      this.#namesLength += fds.length * (name.length + 1);
+      if (!name.startsWith(PREFIX)) passed.set(name, fds);
+      else {
+        this.#found.set(name, fds);
+        this.#names.add(name);
+      }
     }
     this.passed = passed;
   }
@@ -38,20 +52,19 @@ export class KeptDescriptors {
     return this.manager.isPresent;
   }
 
-  /** The first descriptor, of a name with one of these beginnings, that passes the test: from now on the caller's, and kept on. */
-  claim(
-    kind: string,
-    test: (fd: number, name: string) => boolean,
-  ): { readonly fd: number; readonly name: string } | null {
-    for (const [name, fds] of this.#found) {
-      if (!name.startsWith(`${PREFIX}${kind}/`)) continue;
-      const fd = fds.find((each) => test(each, name));
-      if (fd === undefined) continue;
-      this.#found.delete(name);
-      for (const double of fds) if (double !== fd) closeFd(double);
-      return { fd, name };
-    }
-    return null;
+  /** What of a kind nobody has claimed yet, by name. */
+  unclaimed(kind: string): readonly (readonly [name: string, fds: readonly number[]])[] {
+    return [...this.#found].filter(([name]) => name.startsWith(`${PREFIX}${kind}/`));
+  }
+
+  /** The first descriptor of this name that passes the test: from now on the caller's, and kept on. */
+  claim(name: string, test: (fd: number) => boolean): number | null {
+    const fds = this.#found.get(name) ?? [];
+    const fd = fds.find(test);
+    if (fd === undefined) return null;
+    this.#found.delete(name);
+    for (const double of fds) if (double !== fd) closeFd(double);
+    return fd;
   }
 
   /** Closes what nobody claimed; resolves when nobody else has it open either. */
@@ -64,14 +77,32 @@ export class KeptDescriptors {
     await this.settled();
   }
 
-  /** Has a descriptor kept, which stays the caller's. */
-  keep(name: string, fd: number): void {
+  /** Has a descriptor kept, which stays the caller's. False, and that is told once: there is no room for it. */
+  keep(name: string, fd: number): boolean {
+    if (!this.#names.has(name) && !this.#addName(name)) return false;
     this.manager.storeDescriptors(name, [fd]);
+    return true;
+  }
+
+  #addName(name: string): boolean {
+    const length = this.#namesLength + name.length + 1;
+    if (length <= NAMES_LIMIT) {
+      this.#namesLength = length;
+      this.#names.add(name);
+      return true;
+    }
+    if (!this.#isTold) {
+      const what = `${this.#names.size} descriptors have the service manager's store full`;
+      this.onTrouble(`${what}: ${name} and others do not outlive a restart or a crash`);
+    }
+    this.#isTold = true;
+    return false;
   }
 
   /** It is kept no longer. */
   forget(name: string): void {
     this.manager.removeDescriptors(name);
+    if (this.#names.delete(name)) this.#namesLength -= name.length + 1;
     this.#isForgetting = true;
   }
 

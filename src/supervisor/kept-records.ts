@@ -46,12 +46,11 @@ export class KeptRecords {
 
   /** In the order in which they were written. */
   #claimAll(): (Rows & { name: string })[] {
-    const found: (Rows & { name: string })[] = [];
-    for (;;) {
-      const claimed = this.kept.claim(KIND, (fd) => fstatSync(fd).isFile());
-      if (!claimed) return found.sort((a, b) => a.serial - b.serial);
-      found.push({ ...parse(readMemfd(claimed.fd, LIMIT_BYTES)), name: claimed.name });
-    }
+    const found = this.kept.unclaimed(KIND).flatMap(([name]) => {
+      const fd = this.kept.claim(name, (each) => fstatSync(each).isFile());
+      return fd === null ? [] : [{ ...parse(readMemfd(fd, LIMIT_BYTES)), name }];
+    });
+    return found.sort((a, b) => a.serial - b.serial);
   }
 
   /** Whether anybody keeps them. */

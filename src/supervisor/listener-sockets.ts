@@ -11,6 +11,7 @@ import {
   listensOn,
   localAddress,
   setBacklog,
+  socketKind,
   startConnect,
 } from '../sys/sockets.js';
 import { type KeptDescriptors, keptName } from './kept-descriptors.js';
@@ -53,6 +54,7 @@ const EACCES = 13;
 /** Owns the public listening sockets, by the address that the config names. */
 export class ListenerSockets {
   readonly #open = new Map<string, Map<string, Entry>>();
+  #namesByAddress: ReadonlyMap<string, readonly string[]> | null = null;
 
   constructor(
     private readonly kept: KeptDescriptors,
@@ -64,17 +66,40 @@ export class ListenerSockets {
   resume(listener: Bindable, ipv4Ports: ReadonlySet<number>): void {
     for (const address of listener.addresses) {
       if (address.kind === 'systemd') continue;
-      const key = keyOf(address);
-      const wanted = keptName(KEPT, listener.name, key);
-      const isAnyPort = address.kind === 'ip' && address.port === 0;
-      const found = this.kept.claim(KEPT, (fd, name) =>
-        isAnyPort && name !== wanted ? false : isAsBound(fd, address, ipv4Ports),
-      );
+      const found = this.#claim(listener, address, ipv4Ports);
       if (!found) continue;
       setNonBlocking(found.fd, true);
       setBacklog(found.fd, listener.backlog);
-      this.#entriesOf(listener).set(key, entryFor(found.fd, address, found.name));
+      this.#entriesOf(listener).set(keyOf(address), entryFor(found.fd, address, found.name));
     }
+  }
+
+  /** By its own name; a listener that was renamed finds its sockets by their addresses. */
+  #claim(
+    { name: listener }: Bindable,
+    address: OwnAddress,
+    ipv4Ports: ReadonlySet<number>,
+  ): { readonly fd: number; readonly name: string } | null {
+    const own = keptName(KEPT, listener, keyOf(address));
+    const isAnyPort = address.kind === 'ip' && address.port === 0;
+    const others = isAnyPort ? [] : (this.#keptNames().get(describe(address)) ?? []);
+    for (const name of [own, ...others]) {
+      const fd = this.kept.claim(name, (each) => isAsBound(each, address, ipv4Ports));
+      if (fd !== null) return { fd, name };
+    }
+    return null;
+  }
+
+  /** By which names the last rouse's sockets are kept, by address: asked for thousands in a row. */
+  #keptNames(): ReadonlyMap<string, readonly string[]> {
+    if (this.#namesByAddress) return this.#namesByAddress;
+    const names = new Map<string, string[]>();
+    for (const [name, fds] of this.kept.unclaimed(KEPT)) {
+      for (const address of new Set(fds.map(addressText)))
+        names.set(address, [...(names.get(address) ?? []), name]);
+    }
+    this.#namesByAddress = names;
+    return names;
   }
 
   #entriesOf({ name }: Bindable): Map<string, Entry> {
@@ -92,6 +117,13 @@ export class ListenerSockets {
       else if (!entries.has(key)) entries.set(key, await this.#bind(listener, address, ipv4Ports));
     }
     return this.of(listener.name);
+  }
+
+  /** By which of the names that socket units passed nothing is open. */
+  get unused(): string[] {
+    const keys = [...this.#open.values()].flatMap((entries) => [...entries.keys()]);
+    const used = new Set(keys.map((key) => key.split('#')[0]));
+    return [...this.kept.passed.keys()].filter((name) => !used.has(`systemd:${name}`));
   }
 
   of(listener: string): readonly BoundSocket[] {
@@ -150,7 +182,7 @@ export class ListenerSockets {
       if (!address || !isListeningStream(fd)) {
         throw new RouseError(
           'bind',
-          `listener ${listener.name}: systemd:${name} is not a listening stream socket; set ListenStream= in its unit`,
+          `listener ${listener.name}: systemd:${name} ${describeUnfit(fd)}`,
         );
       }
       setNonBlocking(fd, true);
@@ -183,9 +215,9 @@ export class ListenerSockets {
         );
         // As systemd's SocketMode= has it: who may connect is said by the folder, and by `access`.
         if (address.kind === 'unix') chmodSync(address.path, 0o666);
-        const keptAs = this.kept.isPossible ? keptName(KEPT, listener.name, keyOf(address)) : null;
-        if (keptAs !== null) this.kept.keep(keptAs, fd);
-        return entryFor(fd, address, keptAs);
+        const name = keptName(KEPT, listener.name, keyOf(address));
+        const isKept = this.kept.isPossible && this.kept.keep(name, fd);
+        return entryFor(fd, address, isKept ? name : null);
       } catch (error) {
         const errno = error instanceof SystemError ? error.errno : 0;
         if (errno !== EADDRINUSE || performance.now() >= until)
@@ -217,14 +249,28 @@ function isAsBound(fd: number, address: OwnAddress, ipv4Ports: ReadonlySet<numbe
 }
 
 function entryFor(fd: number, address: OwnAddress, keptAs: string | null): Entry {
-  const bound = localAddress(fd);
   return {
     fd,
-    address: bound ? formatSocketAddress(bound) : describe(address),
+    address: addressText(fd) || describe(address),
     path: address.kind === 'unix' ? address.path : null,
     isInherited: false,
     keptAs,
   };
+}
+
+/** What it is bound to; empty: nothing. */
+function addressText(fd: number): string {
+  const bound = localAddress(fd);
+  return bound ? formatSocketAddress(bound) : '';
+}
+
+/** What stands against listening on it, and what to do. */
+function describeUnfit(fd: number): string {
+  const kind = socketKind(fd);
+  if (kind === 'stream')
+    return 'is a connection, not a listening socket; set Accept=no in its unit';
+  const what = kind === null ? 'no socket' : `a ${kind} socket, for which there is no protocol yet`;
+  return `is ${what}; set ListenStream= in its unit`;
 }
 
 function describe(address: OwnAddress): string {

@@ -81,7 +81,9 @@ export class Supervisor {
     const { config, journal, log, runtimeDir, stateDir } = settings;
     const logFd = journal?.fd ?? null;
     this.#config = config;
-    this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager);
+    this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager, (message) =>
+      log.warn(message),
+    );
     this.#listeners = new ListenerSockets(this.#kept, settings.afterCrash);
     this.#metrics = new ListenerSockets(this.#kept, settings.afterCrash);
     this.#records = new KeptRecords(this.#kept);
@@ -169,6 +171,7 @@ export class Supervisor {
     await this.#resumeListeners(config);
     await this.#bindListeners(config);
     if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
+    this.#tellUnusedSockets();
     await this.egress.configure(config);
     await this.gateways.start(config, this.#generation);
     this.#certificates.watch(config);
@@ -186,6 +189,14 @@ export class Supervisor {
   async #bindListeners(config: Config): Promise<void> {
     const ipv4Ports = ipv4PortsOf(config);
     for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
+  }
+
+  #tellUnusedSockets(): void {
+    const unused = new Set(this.#metrics.unused);
+    for (const name of this.#listeners.unused.filter((each) => unused.has(each))) {
+      const what = `nobody accepts from the sockets that systemd passed as ${name}`;
+      this.settings.log.warn(`${what}: name them (address: systemd:${name}), or stop their unit`);
+    }
   }
 
   #resolveIdentities(services: readonly Service[]): void {
@@ -219,7 +230,11 @@ export class Supervisor {
     // What fails is said in the log, and tried again.
     await this.egress.configure(config).catch(() => {});
     this.services.change(config);
-    const closeSockets = () => this.#listeners.retain(config.listeners);
+    const closeSockets = () => {
+      const changed = this.#listeners.retain(config.listeners);
+      this.#tellUnusedSockets();
+      return changed;
+    };
     this.gateways.change(old, config, this.#generation, closeSockets);
     try {
       await this.gateways.untilReady(this.#generation);

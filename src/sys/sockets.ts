@@ -187,6 +187,16 @@ export function isListeningStream(fd: number): boolean {
   );
 }
 
+/** What kind of socket a descriptor is; null: another kind, or no socket at all. */
+export function socketKind(fd: number): 'stream' | 'datagram' | 'seqpacket' | null {
+  const kinds = {
+    [SOCK_STREAM]: 'stream',
+    [SOCK_DGRAM]: 'datagram',
+    [SOCK_SEQPACKET]: 'seqpacket',
+  };
+  return (kinds as Record<number, ReturnType<typeof socketKind>>)[option(fd, SO_TYPE)] ?? null;
+}
+
 export function localAddress(fd: number): SocketAddress | null {
   return addressBy(getsockname, fd);
 }

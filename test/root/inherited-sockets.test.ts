@@ -100,14 +100,14 @@ describe.skipIf(whyNoIsolation !== null)(titled('sockets that systemd passes'), 
     );
   });
 
-  test('a socket that is no listening stream is refused', async () => {
+  test('a socket that is no listening stream is refused, by what it is', async () => {
     using directory = makeTemporaryDirectory();
     const web = bindDatagram(join(directory.path, 'datagram'));
     held.push(web);
     const options = { ...passing({ web }), mayFail: true };
     await using rouse = await ServedRouse.start(CONFIG, options);
     expect((await rouse.process.ended).stderr).toContain(
-      'listener web: systemd:web is not a listening stream socket; set ListenStream= in its unit',
+      'listener web: systemd:web is a datagram socket, for which there is no protocol yet; set ListenStream= in its unit',
     );
   });
 });

@@ -1,6 +1,7 @@
 // A machine with a real systemd, for tests of rouse as a service of it: systemd-nspawn on a Debian
 // tree that is made once (scripts/test/systemd-tree.mjs). What a machine writes lives in memory and
-// ends with it. Node and the project are mounted read-only, rouse where `npm install -g` puts it.
+// ends with it. Node and the project are mounted read-only, rouse where `npm install -g` puts it; the
+// units are installed.
 //
 //   describe.skipIf(whyNoSystemd !== null)(titled('…'), () => {
 //     let machine: Machine;
@@ -23,9 +24,12 @@ import { type ProcessEnd, runToEnd, TestProcess } from '../support/run-process.j
 import { waitFor } from '../support/wait-for.js';
 
 const GUEST_ROUSE = '/usr/lib/node_modules/rouse';
+/** Where packages put their units; what a test writes there is known after `systemctl daemon-reload`. */
+const UNITS = '/usr/lib/systemd/system';
 /** The fixtures, as the machine sees them. */
 export const GUEST_FIXTURES = `${GUEST_ROUSE}/test/fixtures`;
 
+const NAMESPACES = '--mount --uts --ipc --net --pid --cgroup --root --wd'.split(' ');
 const ENVIRONMENT = [
   'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   'HOME=/root',
@@ -86,26 +90,19 @@ export class Machine implements AsyncDisposable {
         what: 'the machine to be up',
       },
     );
-    const wrapper = `#!/bin/sh\nexec node ${GUEST_ROUSE}/dist/app/main.js "$@"\n`;
-    await machine.write('/usr/bin/rouse', wrapper, 0o755);
+    await machine.#installRouse();
     return machine;
+  }
+
+  async #installRouse(): Promise<void> {
+    const wrapper = `#!/bin/sh\nexec node ${GUEST_ROUSE}/dist/app/main.js "$@"\n`;
+    await this.write('/usr/bin/rouse', wrapper, 0o755);
+    await this.check(`cp ${GUEST_ROUSE}/systemd/* ${UNITS}/ && systemctl daemon-reload`);
   }
 
   /** Runs a shell command as root, outside of all units. */
   run(command: string, input?: string): Promise<ProcessEnd> {
-    const enter = [
-      'nsenter',
-      '-t',
-      `${this.leader}`,
-      '-m',
-      '-u',
-      '-i',
-      '-n',
-      '-p',
-      '-C',
-      '-r',
-      '-w',
-    ];
+    const enter = ['nsenter', `--target=${this.leader}`, ...NAMESPACES];
     const shell = ['env', '-i', ...ENVIRONMENT, 'sh', '-c', command];
     return runToEnd([...enter, ...shell], input === undefined ? {} : { input });
   }
