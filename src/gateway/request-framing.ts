@@ -85,6 +85,15 @@ export class RequestFraming {
     this.#chunked = new ChunkedScanner(this.#limits);
   }
 
+  /** Begins anew, with another client. */
+  reset(): void {
+    this.#state = 'start';
+    this.refusal = null;
+    this.#isRefusalReported = false;
+    this.#partialHead.clear();
+    this.#held.clear();
+  }
+
   /** An upgrade request has ended and waits for `becomeRaw` or `continueHttp`. */
   get isHeld(): boolean {
     return this.#state === 'held';

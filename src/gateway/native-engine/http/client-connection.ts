@@ -54,7 +54,10 @@ export class ClientConnection implements NativeConnection, EventHandler {
   #deadlineMs = 0;
   #lingerBytes = LINGER_BYTES;
   #state: State = 'open';
+  /** The client itself has said that the request at hand is its last. */
+  #isLastSaid = false;
   #hasServed = false;
+  #hasEnded = false;
   #isReading = false;
 
   constructor(
@@ -114,9 +117,16 @@ export class ClientConnection implements NativeConnection, EventHandler {
     // What came of a body behind its head may be all: no event tells of it again.
     this.exchange?.moveUpload();
     if (this.framing?.isBetweenRequests && this.rest === null) {
-      framings.give(this.framing);
-      this.framing = null;
+      this.#giveFraming();
     }
+  }
+
+  #giveFraming(): void {
+    const { framing } = this;
+    if (framing === null) return;
+    this.framing = null;
+    framing.reset();
+    framings.give(framing);
   }
 
   #mayRead(): boolean {
@@ -156,6 +166,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
   #begin(framing: RequestFraming, bytes: Buffer, at: number, to: number): number {
     const { head } = framing;
     this.#headSinceMs = null;
+    this.#isLastSaid ||= !head.keepAlive;
     this.isLast ||= !head.keepAlive;
     const exchange = new Exchange(this, head, this.lastMs);
     this.exchange = exchange;
@@ -199,9 +210,10 @@ export class ClientConnection implements NativeConnection, EventHandler {
   /** The request at hand is answered: on to the next one. */
   requestDone(closes: boolean): void {
     if (this.#state !== 'open') return;
+    const isAllHere = this.exchange?.isRequestEnded === true && this.rest === null;
     this.exchange = null;
     this.#hasServed = true;
-    if (closes || this.isLast) return this.finish();
+    if (closes || this.isLast) return this.finish(isAllHere && this.#isLastSaid);
     if (this.framing?.isHeld) this.framing.continueHttp();
     this.lastMs = this.front.context.loop.nowMs;
     this.advance();
@@ -245,14 +257,18 @@ export class ClientConnection implements NativeConnection, EventHandler {
     }
   }
 
-  /** Says no more, and closes when all is sent; what the client still sends is dropped. */
-  finish(): void {
+  /**
+   * Says no more, and closes when all is sent; what the client still sends is dropped. `hasEnded`: it
+   * said that it sends nothing more.
+   */
+  finish(hasEnded = false): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
+    this.#hasEnded = hasEnded;
     this.#deadlineMs = performance.now() + this.front.limits.bodyMs;
     this.exchange = null;
-    this.framing = null;
     this.rest = null;
+    this.#giveFraming();
     this.#linger();
   }
 
@@ -263,6 +279,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
         if (peer.isBroken) this.destroy();
         return;
       }
+      if (this.#hasEnded && !peer.isReadable) return this.destroy();
       this.#state = 'lingering';
       this.#deadlineMs = performance.now() + LINGER_MS;
       peer.endSending();
@@ -301,13 +318,15 @@ export class ClientConnection implements NativeConnection, EventHandler {
     if (this.#state === 'gone') return false;
     this.#state = 'gone';
     this.exchange = null;
-    this.framing = null;
+    this.#giveFraming();
     this.front.context.connections.delete(this);
     return true;
   }
 
   /** HTTP is over here. */
   handOver(): number {
+    // Its head stays with the exchange, for the log.
+    this.framing = null;
     this.#detach();
     return this.peer.fd;
   }

@@ -32,8 +32,10 @@ export class Upload {
     for (let at = from; ; ) {
       const step = framing.read(bytes, at, to);
       const end = framing.position;
-      if (step === 'body') this.#pass(bytes, at, end);
-      else if (step === 'end') {
+      if (step === 'body') {
+        this.#pass(bytes, at, end);
+        if (exchange.isOver) return end;
+      } else if (step === 'end') {
         exchange.isRequestEnded = true;
         return end;
       } else {
