@@ -119,7 +119,7 @@ async function serveUntilStopped(
 }
 
 function watchedOf({ gateways, egress }: Supervisor): Watched[] {
-  return [...gateways.current, ...(egress.link === null ? [] : [egress.link])];
+  return [...gateways.watched, ...(egress.link === null ? [] : [egress.link])];
 }
 
 function configFrom({ load }: ServeOptions): Config {

@@ -34,7 +34,9 @@ export class Channel<In, Out> {
   readonly #queue: Queued[] = [];
   #queuedFds = 0;
   #isFull = false;
+  #isPaused = false;
   #isClosed = false;
+  readonly #onFlushed = new Set<() => void>();
 
   constructor(
     private readonly fd: number,
@@ -66,6 +68,27 @@ export class Channel<In, Out> {
     }
   }
 
+  /** Reads no more until `resume`: what comes waits in the socket, also for whoever has its descriptor by then. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#wait();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#wait();
+  }
+
+  /** Whether all that was sent has left this process. */
+  get isFlushed(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  /** Resolves when all that was sent has left this process, or never will. */
+  async flushed(): Promise<void> {
+    while (!this.isFlushed) await new Promise<void>((resolve) => this.#onFlushed.add(resolve));
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -84,6 +107,9 @@ export class Channel<In, Out> {
     if (!first) return;
     this.#queuedFds -= first.fds.length;
     if (first.closeAfter) for (const fd of first.fds) closeFd(fd);
+    if (this.#queue.length > 0) return;
+    for (const resume of this.#onFlushed) resume();
+    this.#onFlushed.clear();
   }
 
   #flush(): void {
@@ -111,12 +137,17 @@ export class Channel<In, Out> {
   }
 
   #awaitRoom(isFull: boolean): void {
-    if (isFull !== this.#isFull) this.#watch.want({ read: true, write: isFull });
+    if (isFull === this.#isFull) return;
     this.#isFull = isFull;
+    this.#wait();
+  }
+
+  #wait(): void {
+    if (!this.#isClosed) this.#watch.want({ read: !this.#isPaused, write: this.#isFull });
   }
 
   #receive(): void {
-    for (let taken = 0; taken < BATCH && !this.#isClosed; taken += 1) {
+    for (let taken = 0; taken < BATCH && !this.#isClosed && !this.#isPaused; taken += 1) {
       let fds: number[] = [];
       try {
         const packet = receivePacket(this.fd);

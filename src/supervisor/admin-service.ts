@@ -10,7 +10,6 @@ import type {
   Status,
 } from '../ipc/admin-api.js';
 import type { Announcer } from './announcer.js';
-import type { LeaseHolder } from './lease-book.js';
 import { parseLimits } from './live-limits.js';
 import type { OutputLog } from './output-log.js';
 import type { ServiceDriver } from './service-driver.js';
@@ -32,8 +31,6 @@ const BY_COMMAND = { cause: 'command', source: null, listener: null };
 /** What the admin socket offers, done by the supervisor. */
 export class AdminService implements AdminApi {
   readonly #startedAtMs = performance.now();
-  /** Has the leases of `rouse hold`. */
-  readonly #command: LeaseHolder = { name: 'rouse hold' };
 
   constructor(private readonly settings: AdminServiceSettings) {}
 
@@ -165,13 +162,13 @@ export class AdminService implements AdminApi {
   async hold(service: string, { forMs }: { forMs: number | null }): Promise<ServiceStatus> {
     const driver = this.#driver(service);
     await driver.wake(BY_COMMAND);
-    if (driver.instance) driver.hold(this.#command, driver.instance, forMs);
+    driver.holdByCommand(forMs);
     return this.#freshStatus(driver);
   }
 
   async release(service: string): Promise<ServiceStatus> {
     const driver = this.#driver(service);
-    driver.releaseHold(this.#command);
+    driver.releaseByCommand();
     return this.#freshStatus(driver);
   }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from '../base/log.js';
+import type { Underway } from '../base/underway.js';
 import { EgressDoors } from './egress-doors.js';
 import { EGRESS_LOG_FD, EgressLink } from './egress-link.js';
 import type { Identities } from './identities.js';
@@ -19,12 +20,13 @@ export interface CreateEgressSettings {
   readonly logFd: number | null;
   readonly machine: Machine;
   readonly identities: Identities;
+  readonly underway: Underway;
   readonly log: Logger;
 }
 
 /** Services' ways out, with the process behind them, which isn't started yet. */
 export function createEgress(settings: CreateEgressSettings): EgressDoors {
-  const { identities, log, logFd, machine, program, runtimeDir } = settings;
+  const { identities, log, logFd, machine, program, runtimeDir, underway } = settings;
   const environment = {
     ...settings.environment,
     UV_THREADPOOL_SIZE: String(LOOKUP_THREADS),
@@ -44,6 +46,7 @@ export function createEgress(settings: CreateEgressSettings): EgressDoors {
         identities.resolve({ name: 'egress:main', user: null, group: null, groups: [] }),
       ),
     }),
+    underway,
     log,
   });
   return new EgressDoors(machine.isolation.planFor === null ? null : link, log);

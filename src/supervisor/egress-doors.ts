@@ -13,10 +13,18 @@ const ANY_PORT = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
 export interface EgressDoor {
   /** Where the proxy takes connections, as `127.0.0.1:61042` of the VPS; null: there is none. */
   readonly address: string | null;
+  readonly state: EgressDoorState | null;
   close(): void;
 }
 
-const NO_DOOR: EgressDoor = { address: null, close() {} };
+/** What an upgraded supervisor goes on with. */
+export interface EgressDoorState {
+  readonly service: string;
+  readonly id: number;
+  readonly fd: number;
+}
+
+const NO_DOOR: EgressDoor = { address: null, state: null, close() {} };
 
 /** Gives services their way out: a proxy on the loopback of each VPS, where the egress process accepts. */
 export class EgressDoors {
@@ -51,10 +59,23 @@ export class EgressDoors {
       return NO_DOOR;
     }
     const fd = listenIn(networkFd, ANY_PORT, BACKLOG);
+    return this.#doorOf(link, { service: service.name, id: link.listen(service.name, fd), fd });
+  }
+
+  /** Of an earlier self. */
+  restore(state: EgressDoorState | null): EgressDoor {
+    const { link } = this;
+    if (state === null || link === null) return NO_DOOR;
+    link.restoreSocket(state);
+    return this.#doorOf(link, state);
+  }
+
+  #doorOf(link: EgressLink, state: EgressDoorState): EgressDoor {
+    const { fd, id } = state;
     const bound = localAddress(fd);
-    const id = link.listen(service.name, fd);
     return {
       address: bound?.kind === 'inet' ? `${bound.host}:${bound.port}` : null,
+      state,
       close: () => {
         link.unlisten(id);
         closeFd(fd);

@@ -1,20 +1,21 @@
 import { Backoff } from '../base/backoff.js';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Underway } from '../base/underway.js';
 import type { EgressRule } from '../config/model.js';
 import { Channel } from '../ipc/channel.js';
 import { type FromEgress, fromEgressSchema, type ToEgress } from '../ipc/egress-messages.js';
 import { EGRESS_PROTOCOL_VERSION } from '../ipc/protocol-version.js';
 import { closeFd, createMemfd, duplicateFd } from '../sys/descriptors.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
-import type { ChildProcessHandle } from '../sys/processes.js';
+import { ChildProcessHandle, type ChildState } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
 import type { Watched } from './health-check.js';
 import type { Launchers } from './launchers.js';
 import { Pulse } from './pulse.js';
 import type { ResolverFiles } from './resolver-files.js';
-import type { Vps } from './vps.js';
+import { restoreVps, type Vps, type VpsState } from './vps.js';
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000, jitter: 0.25 };
 const HEALTHY_MS = 5000;
@@ -32,6 +33,7 @@ export interface EgressLinkSettings {
   readonly program: () => EgressProgram;
   /** Passed to it as `EGRESS_LOG_FD`, for what it logs; null: it needs none. */
   readonly logFd: number | null;
+  readonly underway: Underway;
   readonly log: Logger;
 }
 
@@ -40,7 +42,20 @@ interface ServiceRules {
   readonly logsAccess: boolean;
 }
 
+/** What an upgraded supervisor goes on with. */
+export interface EgressState {
+  readonly lastId: number;
+  /** null: it doesn't run. */
+  readonly life: {
+    readonly fd: number;
+    readonly child: ChildState;
+    readonly vps: VpsState;
+  } | null;
+}
+
 interface Life {
+  /** Of its control channel. */
+  readonly fd: number;
   readonly channel: Channel<FromEgress, ToEgress>;
   readonly pulse: Pulse;
   readonly child: ChildProcessHandle;
@@ -65,6 +80,42 @@ export class EgressLink implements Watched {
     return this.#life?.child.pid ?? null;
   }
 
+  state(): EgressState {
+    const life = this.#life;
+    return {
+      lastId: this.#lastId,
+      life: life && { fd: life.fd, child: life.child.state(), vps: life.vps.state() },
+    };
+  }
+
+  /** Goes on with the process of an earlier self. */
+  restore({ lastId, life }: EgressState): void {
+    this.#lastId = lastId;
+    if (life === null) return;
+    this.#isWanted = true;
+    this.settings.resolver.open();
+    this.#follow(new ChildProcessHandle(life.child), restoreVps(life.vps), life.fd);
+  }
+
+  /** Of an earlier self: its process knows it. */
+  restoreSocket({ id, service, fd }: { id: number; service: string; fd: number }): void {
+    this.#sockets.set(id, { service, fd });
+  }
+
+  /** See `Channel`. */
+  pause(): void {
+    this.#life?.channel.pause();
+  }
+
+  resume(): void {
+    this.#life?.channel.resume();
+  }
+
+  /** Resolves when all that it was told has left this process. */
+  async flushed(): Promise<void> {
+    await this.#life?.channel.flushed();
+  }
+
   /** Resolves when the process runs. Rejects where it can't be started; it is tried again then. */
   async start(): Promise<void> {
     if (this.#isWanted) return;
@@ -74,7 +125,7 @@ export class EgressLink implements Watched {
   }
 
   #start(): Promise<void> {
-    this.#starting = this.#launch().catch((error: unknown) => {
+    this.#starting = this.settings.underway.track(this.#launch()).catch((error: unknown) => {
       this.#startLater(messageOf(error));
       throw error;
     });
@@ -117,6 +168,13 @@ export class EgressLink implements Watched {
   }
 
   #adopt(child: ChildProcessHandle, vps: Vps, fd: number): void {
+    this.#follow(child, vps, fd);
+    for (const service of this.#rules.keys()) this.#sendRules(service);
+    for (const [id, { service, fd: socket }] of this.#sockets)
+      this.#sendSocket(id, service, socket);
+  }
+
+  #follow(child: ChildProcessHandle, vps: Vps, fd: number): void {
     const { log } = this.settings;
     const channel = new Channel<FromEgress, ToEgress>(fd, {
       parse: (value) => fromEgressSchema.parse(value),
@@ -134,17 +192,14 @@ export class EgressLink implements Watched {
       },
     });
     const pulse = new Pulse(() => channel.send({ type: 'beat' }));
-    const life = { channel, pulse, child, vps, startedAtMs: performance.now() };
+    const life = { fd, channel, pulse, child, vps, startedAtMs: performance.now() };
     this.#life = life;
     void child.exited.then((exit) => this.#onExit(life, describeExit(exit)));
-    for (const service of this.#rules.keys()) this.#sendRules(service);
-    for (const [id, { service, fd: socket }] of this.#sockets)
-      this.#sendSocket(id, service, socket);
   }
 
   #onExit(life: Life, how: string): void {
     life.channel.close();
-    void life.vps.dispose();
+    void this.settings.underway.track(life.vps.dispose());
     if (this.#life !== life) return;
     this.#life = null;
     if (performance.now() - life.startedAtMs >= HEALTHY_MS) this.#backoff.reset();

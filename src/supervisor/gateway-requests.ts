@@ -1,11 +1,13 @@
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Underway } from '../base/underway.js';
 import { formatUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, ToGateway, ToSupervisor } from '../ipc/messages.js';
 import { Refusal } from '../ipc/refusals.js';
 import { closeFd } from '../sys/descriptors.js';
+import { ConnectionHolder } from './connection-holder.js';
 import type { Instance } from './instance.js';
-import type { LeaseHolder } from './lease-book.js';
+import type { LeaseHolder, Waiter, WaiterState } from './lease-book.js';
 import type { ServiceDriver } from './service-driver.js';
 
 type Message<Type extends ToSupervisor['type']> = Extract<ToSupervisor, { type: Type }>;
@@ -16,12 +18,14 @@ const EMFILE = 24;
 const MAX_UNDER_WAY = 4096;
 
 export interface GatewayRequestsSettings {
-  readonly holder: LeaseHolder;
+  /** The lane. */
+  readonly holder: LeaseHolder & { readonly epoch: string };
   /** The driver of a service that this gateway's listeners lead to; null for all others. */
   readonly driverFor: (service: string) => ServiceDriver | null;
   /** Also of services that a reload took the route to away. */
   readonly anyDriver: (service: string) => ServiceDriver | null;
   readonly send: (message: ToGateway, fds?: readonly number[]) => void;
+  readonly underway: Underway;
   readonly log: Logger;
 }
 
@@ -38,10 +42,9 @@ export class GatewayRequests {
   constructor(private readonly settings: GatewayRequestsSettings) {}
 
   acquire(message: Message<'acquire'>): void {
-    const { holder, send } = this.settings;
     const driver = this.#driver(message.service);
     if (!driver) {
-      send({
+      this.settings.send({
         type: 'refused',
         service: message.service,
         code: 'no-route',
@@ -52,29 +55,38 @@ export class GatewayRequests {
     }
     const { service, cause, listener, source } = message;
     if (this.#asked.has(service)) return;
+    driver.acquire(this.#leaseWaiter(service), { cause, source, listener });
+  }
+
+  #leaseWaiter(service: string): Waiter {
+    const { holder, send } = this.settings;
     this.#asked.add(service);
-    driver.acquire(
-      {
-        holder,
-        granted: (instance, connectionFd) => {
-          this.#asked.delete(service);
-          const granted = {
-            type: 'granted',
-            service,
-            instance: instance.id,
-            plans: instance.plans(),
-          } as const;
-          if (connectionFd === null) send({ ...granted, connected: null });
-          else send({ ...granted, connected: instance.readyUpstream }, [connectionFd]);
-          return connectionFd !== null;
-        },
-        refused: ({ code, retryAfterMs, detail }) => {
-          this.#asked.delete(service);
-          send({ type: 'refused', service, code, retryAfterMs, detail });
-        },
+    return {
+      holder,
+      state: { kind: 'lane', epoch: holder.epoch },
+      granted: (instance, connectionFd) => {
+        this.#asked.delete(service);
+        const granted = {
+          type: 'granted',
+          service,
+          instance: instance.id,
+          plans: instance.plans(),
+        } as const;
+        if (connectionFd === null) send({ ...granted, connected: null });
+        else send({ ...granted, connected: instance.readyUpstream }, [connectionFd]);
+        return connectionFd !== null;
       },
-      { cause, source, listener },
-    );
+      refused: ({ code, retryAfterMs, detail }) => {
+        this.#asked.delete(service);
+        send({ type: 'refused', service, code, retryAfterMs, detail });
+      },
+    };
+  }
+
+  /** One that waited with an earlier self. */
+  restoreWaiter(driver: ServiceDriver, state: WaiterState): Waiter | null {
+    if (state.kind === 'lane') return this.#leaseWaiter(driver.service.name);
+    return state.kind === 'connection' ? this.#connectionWaiter(driver, state) : null;
   }
 
   /** Also of a service that a reload took the route to away: the lease is still this holder's. */
@@ -110,7 +122,11 @@ export class GatewayRequests {
     this.settings.send({ type: 'sockets', id: message.id }, fds);
   }
 
-  async dial(message: Message<'dial'>): Promise<void> {
+  dial(message: Message<'dial'>): void {
+    void this.settings.underway.track(this.#dial(message));
+  }
+
+  async #dial(message: Message<'dial'>): Promise<void> {
     const { send, log } = this.settings;
     const instance = this.#leased(message);
     if (!instance) return send({ type: 'dialed', id: message.id, errno: ECONNREFUSED });
@@ -129,35 +145,46 @@ export class GatewayRequests {
 
   /** The descriptor is this function's to close. */
   handOver(message: Message<'hand-over'>, fd: number): void {
-    const { send } = this.settings;
-    const done = (refusal: Refusal | null) => {
-      this.#underWay -= 1;
-      closeFd(fd);
-      const told = refusal && {
-        code: refusal.code,
-        retryAfterMs: refusal.retryAfterMs,
-        detail: refusal.detail,
-      };
-      send({ type: 'handed', id: message.id, refusal: told });
-    };
+    const { id, service, ends, listener } = message;
+    const driver = this.#driver(service);
+    const isStdio = driver?.service.upstreams[0]?.kind === 'stdio';
+    const state = { kind: 'connection', epoch: this.settings.holder.epoch, id, fd, ends } as const;
     this.#underWay += 1;
-    if (this.#underWay > MAX_UNDER_WAY) return done(new Refusal('held-limit', 1000));
-    const driver = this.#driver(message.service);
-    if (driver?.service.upstreams[0]?.kind !== 'stdio') return done(new Refusal('no-route'));
-    const holder: LeaseHolder = { name: `connection from ${message.ends.source}` };
-    driver.acquire(
-      {
-        holder,
-        granted: (instance) => {
-          serve(driver, holder, instance, fd, message.ends).then(done);
-          return false;
-        },
-        refused: done,
+    if (this.#underWay > MAX_UNDER_WAY) this.#handed(state, new Refusal('held-limit', 1000));
+    else if (!driver || !isStdio) this.#handed(state, new Refusal('no-route'));
+    else {
+      const cause = { cause: 'connection', source: ends.source, listener };
+      driver.acquire(this.#connectionWaiter(driver, state), cause);
+    }
+  }
+
+  #handed({ id, fd }: HandOver, refusal: Refusal | null): void {
+    this.#underWay -= 1;
+    closeFd(fd);
+    const told = refusal && {
+      code: refusal.code,
+      retryAfterMs: refusal.retryAfterMs,
+      detail: refusal.detail,
+    };
+    this.settings.send({ type: 'handed', id, refusal: told });
+  }
+
+  #connectionWaiter(driver: ServiceDriver, state: HandOver): Waiter {
+    const holder = new ConnectionHolder(state.ends.source);
+    return {
+      holder,
+      state,
+      granted: (instance) => {
+        const served = serve(driver, holder, instance, state);
+        void this.settings.underway.track(served.then((refusal) => this.#handed(state, refusal)));
+        return false;
       },
-      { cause: 'connection', source: message.ends.source, listener: message.listener },
-    );
+      refused: (refusal) => this.#handed(state, refusal),
+    };
   }
 }
+
+type HandOver = WaiterState & { kind: 'connection' };
 
 async function dialStdio(
   instance: Instance,
@@ -169,18 +196,16 @@ async function dialStdio(
 
 async function serve(
   driver: ServiceDriver,
-  holder: LeaseHolder,
+  holder: ConnectionHolder,
   instance: Instance,
-  fd: number,
-  ends: ConnectionEnds,
+  { fd, ends }: HandOver,
 ): Promise<Refusal | null> {
   if (instance.connectionProcesses >= instance.service.limits.connections) {
     driver.release(holder, instance.id, 0);
     return new Refusal('connection-limit');
   }
   try {
-    const child = await instance.serveOn(fd, ends);
-    void child.exited.then(() => driver.release(holder, instance.id, 0));
+    holder.follow(await instance.serveOn(fd, ends), driver, instance);
     return null;
   } catch (error) {
     driver.release(holder, instance.id, 0);

@@ -15,7 +15,8 @@ import type {
   GatewayService,
   ServiceTerms,
 } from '../ipc/gateway-config.js';
-import type { GatewayShare, LanePlan } from './gateway-link.js';
+import type { LanePlan } from './gateway-life.js';
+import type { GatewayShare } from './gateway-link.js';
 import { LaneShare } from './lane-share.js';
 import { reachListenerName } from './reach.js';
 

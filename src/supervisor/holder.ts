@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { closeFd, createMemfd, createPipe } from '../sys/descriptors.js';
 import { errnoName } from '../sys/libc.js';
-import { ChildProcessHandle } from '../sys/processes.js';
+import { ChildProcessHandle, type ChildState } from '../sys/processes.js';
 import { spawn } from '../sys/spawn.js';
 import { describeExit } from './describe-exit.js';
 import type { VpsPlan } from './vps.js';
@@ -25,6 +25,14 @@ export interface Holder {
   readonly stdinFd: number;
   /** The VPS's pid 1, as the host sees it. */
   readonly initPid: number;
+}
+
+/** What an upgraded supervisor goes on with. */
+export type HolderState = Omit<Holder, 'child'> & { readonly child: ChildState };
+
+/** Goes on with the holder of an earlier self. */
+export function restoreHolder(state: HolderState): Holder {
+  return { ...state, child: new ChildProcessHandle(state.child) };
 }
 
 /**

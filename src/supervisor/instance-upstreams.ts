@@ -23,11 +23,15 @@ export class InstanceUpstreams {
   #socketAddress: DialableUpstream | null = null;
   #listeningFd: number | null = null;
 
+  /** `listeningFd`: of an earlier self. */
   constructor(
     private readonly service: Service,
     private readonly vps: Vps,
     private readonly identity: LaunchRequest['identity'],
-  ) {}
+    listeningFd: number | null,
+  ) {
+    if (listeningFd !== null) this.#takeSocket(listeningFd);
+  }
 
   /** What the program inherits; null: it has no `socket` upstream, or that isn't bound yet. */
   get listeningFd(): number | null {
@@ -39,12 +43,17 @@ export class InstanceUpstreams {
     if (!this.service.upstreams.some(({ kind }) => kind === 'socket')) return;
     const { networkFd } = this.vps;
     const anyPort = { kind: 'inet', host: '127.0.0.1', port: 0 } as const;
-    this.#listeningFd =
+    const fd =
       networkFd === null
         ? listenOn(anyPort, SOCKET_UPSTREAM_BACKLOG)
         : listenIn(networkFd, anyPort, SOCKET_UPSTREAM_BACKLOG);
-    setNonBlocking(this.#listeningFd, false);
-    const address = localAddress(this.#listeningFd);
+    setNonBlocking(fd, false);
+    this.#takeSocket(fd);
+  }
+
+  #takeSocket(fd: number): void {
+    this.#listeningFd = fd;
+    const address = localAddress(fd);
     if (address?.kind !== 'inet')
       throw new RouseError('start', 'the listening socket has no address');
     this.#socketAddress = { kind: 'tcp', host: address.host, port: address.port };

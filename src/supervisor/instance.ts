@@ -1,4 +1,5 @@
 import { messageOf, RouseError } from '../base/errors.js';
+import type { Underway } from '../base/underway.js';
 import type { Service, Upstream } from '../config/model.js';
 import { formatUpstream } from '../config/upstream.js';
 import type { ConnectionEnds, DialPlan } from '../ipc/messages.js';
@@ -7,25 +8,22 @@ import type { LaunchRequest } from '../sys/launch-request.js';
 import { type ChildProcessHandle, type ProcessExit, signalNumber } from '../sys/processes.js';
 import { createSocketPair } from '../sys/sockets.js';
 import { describeExit } from './describe-exit.js';
+import { InstanceProcesses, type ProcessesState } from './instance-processes.js';
 import { InstanceUpstreams } from './instance-upstreams.js';
 import { addressesOf, planProgram } from './launch-plan.js';
 import type { Launchers } from './launchers.js';
 import { NotifySocket } from './notify-socket.js';
-import { OutputPipe } from './output-pipe.js';
+import { OutputPipe, type PipeState } from './output-pipe.js';
+import type { PreparedVps, PreparedVpsState } from './prepared-vps.js';
 import { ProcessControl, renice } from './process-control.js';
 import { closeWhenThere, describeStartError, NotReady, untilReady } from './readiness.js';
 import type { ServiceCgroup } from './service-cgroup.js';
 import type { ConnectionAddresses } from './service-environment.js';
 import type { Dialed } from './upstream-dialer.js';
 import type { Vps } from './vps.js';
-import type { PreparedVps } from './vps-store.js';
 
 const FIRST_LISTEN_FD = 3;
-const SIGKILL = 9;
 const SIGTERM = 15;
-/** How often a VPS whose first process ended is looked at until its daemons end too, in milliseconds. */
-const DAEMON_CHECK_FIRST_MS = 20;
-const DAEMON_CHECK_MAX_MS = 1000;
 const ECONNREFUSED = 111;
 
 export interface InstanceSettings {
@@ -39,6 +37,7 @@ export interface InstanceSettings {
   readonly rlimits: Service['run']['rlimits'];
   /** Path of the notify socket out here, and in the VPS; null unless `ready: notify`. */
   readonly notify: { readonly outside: string; readonly inside: string } | null;
+  readonly underway: Underway;
   readonly onOutput: (chunk: Buffer) => void;
   /** It keeps itself awake, or no longer does. */
   readonly onHold: (isHeld: boolean) => void;
@@ -48,54 +47,65 @@ export interface InstanceSettings {
   readonly onGone: (exit: ProcessExit | null) => void;
 }
 
+/** What an upgraded supervisor goes on with. */
+export interface InstanceState {
+  readonly id: number;
+  /** As it was when it started: the config may have changed since. */
+  readonly service: Service;
+  readonly prepared: PreparedVpsState;
+  readonly output: PipeState;
+  readonly notifyFd: number | null;
+  readonly listeningFd: number | null;
+  readonly processes: ProcessesState;
+  /** Its program runs, and has until then to become ready, by the wall clock; null: it is. */
+  readonly readyByMs: number | null;
+}
+
 /** One incarnation of a service: its processes, and the sockets that were made for it. It owns them; the VPS it uses. */
 export class Instance {
   readonly id: number;
   readonly service: Service;
   readonly #output: OutputPipe;
-  readonly #processes = new Set<ChildProcessHandle>();
+  readonly #processes: InstanceProcesses;
   /** Where `socket` upstreams listen, once they do. */
   readonly #upstreams: InstanceUpstreams;
-  #first: ChildProcessHandle | null = null;
   #notify: NotifySocket | null = null;
-  #lastExit: ProcessExit | null = null;
-  #daemonCheck: NodeJS.Timeout | null = null;
   #onNotification: (notification: Readonly<Record<string, string>>) => void = () => {};
   /** Ends the waiting for readiness; null once that is over. */
   #bringUp: AbortController | null = new AbortController();
+  /** By the wall clock. */
+  #readyByMs: number;
   #isDisposed = false;
-  #isGone = false;
-  #isEnding = false;
   /** Its VPS is being taken down: nothing may be started in there, nor by its descriptors any more. */
   #isKilled = false;
-  #isOver = false;
-  /** Processes that may run already, and aren't known yet. */
-  #launching = 0;
-  #isOutOfMemory = false;
   readonly #control: ProcessControl;
-  readonly #watches: readonly (() => void)[];
 
-  constructor(private readonly settings: InstanceSettings) {
+  /** `state`: of an earlier self, whose processes run. */
+  constructor(
+    private readonly settings: InstanceSettings,
+    state: InstanceState | null = null,
+  ) {
     this.id = settings.id;
     this.service = settings.service;
-    this.#output = new OutputPipe(settings.onOutput);
-    const { service, prepared, identity } = settings;
-    this.#upstreams = new InstanceUpstreams(service, prepared.vps, identity);
-    this.#control = new ProcessControl(settings.prepared.vps, () => this.#startedPids());
-    this.#watches = this.#watchCgroup();
-  }
-
-  #watchCgroup(): (() => void)[] {
-    const { cgroup } = this.#vps;
-    if (!cgroup) return [];
-    const empty = cgroup.onEmpty(() => this.#checkGoneUnlessIdle());
-    if (this.service.resources.memoryBytes === null) return [empty];
-    return [empty, cgroup.onOutOfMemory(() => this.#onOutOfMemory())];
-  }
-
-  #onOutOfMemory(): void {
-    this.#isOutOfMemory = true;
-    this.settings.onTrouble('out of memory: the kernel killed a process of it (resources.memory)');
+    this.#output = new OutputPipe(settings.onOutput, state?.output);
+    const { service, prepared, identity, underway } = settings;
+    const listeningFd = state?.listeningFd ?? null;
+    this.#upstreams = new InstanceUpstreams(service, prepared.vps, identity, listeningFd);
+    this.#readyByMs = state?.readyByMs ?? Date.now() + service.startTimeoutMs;
+    if (state && state.readyByMs === null) this.#bringUp = null;
+    const processes = {
+      vps: prepared.vps,
+      isStdio: this.isStdio,
+      watchesMemory: service.resources.memoryBytes !== null,
+      underway,
+      onOutOfMemory: () =>
+        settings.onTrouble('out of memory: the kernel killed a process of it (resources.memory)'),
+      onRunaway: (error: unknown) => this.#onRunaway(messageOf(error)),
+      onGone: () => this.#onGone(),
+    };
+    this.#processes = new InstanceProcesses(processes, state?.processes ?? null);
+    if (state && state.notifyFd !== null) this.#openNotifySocket(state.notifyFd);
+    this.#control = new ProcessControl(prepared.vps, this.#processes.pids);
   }
 
   get #vps(): Vps {
@@ -103,11 +113,11 @@ export class Instance {
   }
 
   get pid(): number | null {
-    return this.#first?.pid ?? null;
+    return this.#processes.pid;
   }
 
   get lastExit(): ProcessExit | null {
-    return this.#lastExit;
+    return this.#processes.lastExit;
   }
 
   get isStdio(): boolean {
@@ -116,43 +126,65 @@ export class Instance {
 
   /** Processes that serve a handed-over connection each. */
   get connectionProcesses(): number {
-    return this.isStdio ? this.#processes.size + this.#launching : 0;
+    return this.isStdio ? this.#processes.count : 0;
+  }
+
+  /** One of its processes that hasn't ended. */
+  findProcess(pid: number): ChildProcessHandle | null {
+    return this.#processes.find(pid);
   }
 
   /** Whether it was told that it has no processes any more. */
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#processes.isOver;
   }
 
-  get #isAlive(): boolean {
-    if (this.#isGone || this.#isDisposed) return false;
-    const isStarting = this.#launching > 0 || this.#processes.size > 0;
-    return isStarting || this.#vps.isPopulated(this.#startedPids());
-  }
-
-  #startedPids(): number[] {
-    return [...this.#processes].map(({ pid }) => pid);
+  state(): InstanceState {
+    return {
+      id: this.id,
+      service: this.service,
+      prepared: this.settings.prepared.state(),
+      output: this.#output.state(),
+      notifyFd: this.#notify?.fd ?? null,
+      listeningFd: this.#upstreams.listeningFd,
+      processes: this.#processes.state(),
+      readyByMs: this.#bringUp && this.#readyByMs,
+    };
   }
 
   /**
    * Starts the program and waits until it is ready. Returns the connection that proved it, which is
    * the caller's, or null. Rejects with a `RouseError` of code `start`; processes may be left then.
    */
-  async bringUp(): Promise<number | null> {
-    const controller = this.#bringUp as AbortController;
-    let deadline = setTimeout(
-      () => controller.abort(new NotReady('no sign of it')),
-      this.service.startTimeoutMs,
+  bringUp(): Promise<number | null> {
+    const bind = () => {
+      this.#upstreams.bindSocket();
+      this.#openNotifySocket();
+    };
+    return this.#becomeReady(bind, () => this.#startProgram());
+  }
+
+  /** As `bringUp`, of an instance whose program an earlier self has started. */
+  goOnBringingUp(): Promise<number | null> {
+    return this.#becomeReady(
+      () => {},
+      async () => {},
     );
+  }
+
+  async #becomeReady(bind: () => void, start: () => Promise<void>): Promise<number | null> {
+    const controller = this.#bringUp as AbortController;
+    let deadline: NodeJS.Timeout | undefined;
     const extend = (durationMs: number) => {
       clearTimeout(deadline);
+      this.#readyByMs = Date.now() + durationMs;
       deadline = setTimeout(() => controller.abort(new NotReady('no sign of it')), durationMs);
     };
+    extend(Math.max(0, this.#readyByMs - Date.now()));
     let ready: Promise<number | null> | null = null;
     try {
       if (this.isStdio) return null;
-      this.#upstreams.bindSocket();
-      this.#bindNotifySocket();
+      bind();
       ready = untilReady(this.service, {
         ...{ signal: controller.signal, extend },
         dial: () => this.dial(this.readyUpstream),
@@ -161,10 +193,10 @@ export class Instance {
         },
       });
       ready.catch(() => {});
-      await this.#startProgram();
+      await start();
       const connectionFd = await ready;
-      if (!this.#isOver) return connectionFd;
-      throw new RouseError('start', `${describeExit(this.#lastExit)} before it was ready`);
+      if (!this.isOver) return connectionFd;
+      throw new RouseError('start', `${describeExit(this.lastExit)} before it was ready`);
     } catch (error) {
       controller.abort(error);
       closeWhenThere(ready);
@@ -175,19 +207,21 @@ export class Instance {
     }
   }
 
-  #bindNotifySocket(): void {
+  /** `fd`: the one of an earlier self. */
+  #openNotifySocket(fd?: number): void {
     const { notify, onHold } = this.settings;
     if (!notify) return;
-    this.#notify = new NotifySocket(notify.outside, (notification) => {
+    const onNotification = (notification: Readonly<Record<string, string>>) => {
       this.#onNotification(notification);
       const hold = notification.ROUSE_HOLD;
       if (this.service.idle.hold && (hold === '1' || hold === '0')) onHold(hold === '1');
-    });
+    };
+    this.#notify = new NotifySocket(notify.outside, onNotification, fd);
   }
 
   async #startProgram(): Promise<void> {
     const listening = this.#upstreams.listeningFd;
-    this.#first = await this.#launch({
+    await this.#launch({
       stdin: null,
       extra: listening === null ? [] : [[listening, FIRST_LISTEN_FD]],
       listenNames: listening === null ? [] : [this.service.name],
@@ -214,46 +248,23 @@ export class Instance {
       },
       ...{ listenNames: how.listenNames, connection: how.connection },
     });
-    const child = await this.#launchWith(launcher, {
-      ...program,
-      descriptors: [
-        [how.stdin ?? this.#output.nullFd, 0],
-        [how.stdin ?? this.#output.writeFd, 1],
-        [this.#output.writeFd, 2],
-        ...how.extra,
-      ],
-      ...this.#vps.target,
-      identity,
-      umask: this.service.run.umask,
-      cpus: this.service.cpus,
-    });
-    if (this.service.run.nice !== null) renice(child.pid, this.service.run.nice);
-    return child;
-  }
-
-  async #launchWith(
-    launcher: Launchers,
-    request: Parameters<Launchers['launch']>[0],
-  ): Promise<ChildProcessHandle> {
     this.#bringUp?.signal.throwIfAborted();
-    this.#launching += 1;
-    let child: ChildProcessHandle;
-    try {
-      child = await launcher.launch(request);
-    } finally {
-      this.#launching -= 1;
-      if (this.#isEnding) setImmediate(() => this.#checkGoneUnlessIdle());
-    }
-    this.#processes.add(child);
-    this.#vps
-      .adopt(
-        child.pid,
-        () => this.#startedPids(),
-        () => this.#launching > 0,
-      )
-      .catch((error) => this.#onRunaway(messageOf(error)));
-    void child.exited.then((exit) => this.#onExit(child, exit));
-    if (this.#isDisposed) child.signal(SIGKILL);
+    const child = await this.#processes.add(() =>
+      launcher.launch({
+        ...program,
+        descriptors: [
+          [how.stdin ?? this.#output.nullFd, 0],
+          [how.stdin ?? this.#output.writeFd, 1],
+          [this.#output.writeFd, 2],
+          ...how.extra,
+        ],
+        ...this.#vps.target,
+        identity,
+        umask: this.service.run.umask,
+        cpus: this.service.cpus,
+      }),
+    );
+    if (this.service.run.nice !== null) renice(child.pid, this.service.run.nice);
     return child;
   }
 
@@ -262,45 +273,12 @@ export class Instance {
     this.kill();
   }
 
-  #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
-    this.#processes.delete(child);
-    if (child === this.#first || this.isStdio) this.#lastExit = this.#explained(exit);
-    this.#checkGoneUnlessIdle();
-  }
-
-  /** `stdio`: between two connections there is no process, and that is no end. */
-  #checkGoneUnlessIdle(): void {
-    if (!this.isStdio || this.#isEnding) this.#checkGone(DAEMON_CHECK_FIRST_MS);
-  }
-
-  #explained(exit: ProcessExit): ProcessExit {
-    return exit.signal === 'SIGKILL' && this.#isOutOfMemory
-      ? { ...exit, cause: 'out of memory' }
-      : exit;
-  }
-
-  /** A server may have become a daemon: alive means that its VPS has processes. */
-  #checkGone(nextCheckMs: number): void {
-    if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
-    this.#daemonCheck = null;
-    if (this.#isDisposed || this.#isGone) return;
-    if (this.#isAlive) {
-      const laterMs = Math.min(DAEMON_CHECK_MAX_MS, nextCheckMs * 2);
-      this.#daemonCheck = setTimeout(() => this.#checkGone(laterMs), nextCheckMs);
-      return;
-    }
-    this.#isGone = true;
-    // Two turns of the loop: what it printed last is read before its end is told.
-    setImmediate(() => setImmediate(() => this.#tellGone()));
-  }
-
-  #tellGone(): void {
-    this.#isOver = true;
+  #onGone(): void {
     if (this.#bringUp) {
       this.#bringUp.abort(
-        new RouseError('start', `${describeExit(this.#lastExit)} before it was ready`),
+        new RouseError('start', `${describeExit(this.lastExit)} before it was ready`),
       );
-    } else this.settings.onGone(this.#lastExit);
+    } else this.settings.onGone(this.lastExit);
   }
 
   /** The upstream that the connection which proved readiness leads to. */
@@ -344,24 +322,23 @@ export class Instance {
       listenNames: [],
       connection: addressesOf(ends),
     });
-    this.#first ??= child;
     return child;
   }
 
   /** The stop signal to every process, as systemd does; SIGCONT is `thaw`'s. `onGone` follows when all have ended. */
   signalStop(): void {
-    this.#isEnding = true;
+    this.#processes.startEnding();
     this.#control.signal(signalNumber(this.service.stopSignal) ?? SIGTERM);
-    this.#checkGone(DAEMON_CHECK_FIRST_MS);
+    this.#processes.check();
   }
 
   /** Ends the VPS with all that runs in it; `onGone` (or the rejection of `bringUp`) follows. */
   kill(): void {
-    this.#isEnding = true;
+    this.#processes.startEnding();
     this.#isKilled = true;
     this.#bringUp?.abort(new RouseError('start', 'stopped before it was ready'));
     this.#vps.dispose().then(
-      () => this.#checkGone(DAEMON_CHECK_FIRST_MS),
+      () => this.#processes.check(),
       (error) => this.settings.onTrouble(messageOf(error)),
     );
   }
@@ -386,8 +363,7 @@ export class Instance {
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
-    for (const stopWatching of this.#watches) stopWatching();
+    this.#processes.dispose();
     this.#notify?.close();
     this.#upstreams.close();
     try {

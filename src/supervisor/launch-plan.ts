@@ -5,6 +5,7 @@ import { findCommand, systemPath } from '../config/find-command.js';
 import type { Service } from '../config/model.js';
 import type { ConnectionEnds } from '../ipc/messages.js';
 import type { LaunchRequest } from '../sys/launch-request.js';
+import type { PreparedVps } from './prepared-vps.js';
 import {
   type ConnectionAddresses,
   serviceEnvironment,
@@ -12,7 +13,6 @@ import {
   wrapForListenPid,
   wrapToEndWithSupervisor,
 } from './service-environment.js';
-import type { PreparedVps } from './vps-store.js';
 
 export interface ProgramRequest {
   readonly service: Service;

@@ -10,6 +10,11 @@ export class LineSplitter {
 
   constructor(private readonly limitBytes: number) {}
 
+  /** What came after the last line end. */
+  get rest(): Uint8Array {
+    return this.#rest;
+  }
+
   /** The lines that are complete with this chunk, without their ends. */
   push(chunk: Uint8Array): string[] {
     const lines: string[] = [];

@@ -20,35 +20,40 @@ function removeWhatIsThere(path: string): void {
   }
 }
 
+function bindAnew(path: string): number {
+  removeWhatIsThere(path);
+  const fd = bindDatagram(path);
+  chmodSync(path, 0o666);
+  return fd;
+}
+
 /** What a service says by sd_notify(3), variable by variable. */
 export type Notification = Readonly<Record<string, string>>;
 
 /** An instance's notify socket: one for each, so who speaks needs no proof. Hostile input, read in bounds. */
 export class NotifySocket {
-  readonly #fd: number;
   readonly #watch: Watch;
   #pause: NodeJS.Timeout | null = null;
 
+  /** `fd`: the socket on this path, which it owns. */
   constructor(
     private readonly path: string,
     private readonly onNotification: (notification: Notification) => void,
+    readonly fd = bindAnew(path),
   ) {
-    removeWhatIsThere(path);
-    this.#fd = bindDatagram(path);
-    chmodSync(path, 0o666);
-    this.#watch = watchFd(this.#fd, { read: true }, () => this.#receive());
+    this.#watch = watchFd(fd, { read: true }, () => this.#receive());
   }
 
   close(): void {
     if (this.#pause) clearTimeout(this.#pause);
     this.#watch.close();
-    closeFd(this.#fd);
+    closeFd(this.fd);
     removeWhatIsThere(this.path);
   }
 
   #receive(): void {
     for (let taken = 0; taken < BATCH; taken += 1) {
-      const length = Number(recv(this.#fd, buffer.address, DATAGRAM_LIMIT_BYTES, 0));
+      const length = Number(recv(this.fd, buffer.address, DATAGRAM_LIMIT_BYTES, 0));
       if (length < 0) return;
       this.onNotification(parseNotification(buffer.bytes.toString('utf8', 0, length)));
     }

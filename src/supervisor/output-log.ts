@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { printable } from '../base/printable.js';
+import { Underway } from '../base/underway.js';
 import { LineQueue } from './line-queue.js';
 import { LineSplitter } from './line-splitter.js';
 import { LogFile } from './log-file.js';
@@ -16,6 +17,18 @@ export interface OutputLogOptions {
   readonly onLine?: (line: string) => void;
   readonly limitBytes?: number;
   readonly now?: () => Date;
+  /** Counts writes to the disk. */
+  readonly underway?: Underway;
+}
+
+/** What an upgraded supervisor goes on with. */
+export interface OutputState {
+  readonly recent: readonly string[];
+  /** Lines that aren't written yet. */
+  readonly pending: readonly string[];
+  readonly omitted: number;
+  /** What came after the last line end. */
+  readonly rest: Uint8Array;
 }
 
 const LIMIT_BYTES = 1024 * 1024;
@@ -37,6 +50,7 @@ export class OutputLog {
   readonly #now: () => Date;
   readonly #onError: (message: string) => void;
   readonly #onLine: (line: string) => void;
+  readonly #underway: Underway;
   readonly #followers = new Set<(line: string) => void>();
   #recent: string[] = [];
   #pending: string[] = [];
@@ -55,6 +69,24 @@ export class OutputLog {
     this.#now = options.now ?? (() => new Date());
     this.#onError = options.onError;
     this.#onLine = options.onLine ?? (() => {});
+    this.#underway = options.underway ?? new Underway();
+  }
+
+  state(): OutputState {
+    return {
+      recent: this.#recent,
+      pending: this.#pending,
+      omitted: this.#omitted,
+      rest: this.#splitter.rest,
+    };
+  }
+
+  /** Goes on where an earlier self was. */
+  restore({ recent, pending, omitted, rest }: OutputState): void {
+    this.#recent = [...recent];
+    this.#splitter.push(rest);
+    this.#omitted = omitted;
+    for (const dated of pending) this.#enqueue(dated);
   }
 
   /**
@@ -123,10 +155,19 @@ export class OutputLog {
 
   #queue(line: string): void {
     const dated = `${this.#now().toISOString()} ${line}`;
+    for (const add of this.#followers) add(dated);
+    this.#enqueue(dated);
+  }
+
+  #enqueue(dated: string): void {
     this.#pending.push(dated);
     this.#pendingLength += dated.length;
-    for (const add of this.#followers) add(dated);
-    this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+    this.#timer ??= setTimeout(() => this.#flushWhenOpen(), FLUSH_MS);
+  }
+
+  #flushWhenOpen(): void {
+    if (this.#underway.isClosed) this.#timer = setTimeout(() => this.#flushWhenOpen(), FLUSH_MS);
+    else void this.flush();
   }
 
   #takePending(): string[] {
@@ -169,7 +210,7 @@ export class OutputLog {
 
   /** Reads and writes of the file happen one after the other. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#work.then(task);
+    const result = this.#underway.track(this.#work.then(task));
     this.#work = result.then(
       () => {},
       () => {},

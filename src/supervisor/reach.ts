@@ -19,6 +19,17 @@ export interface ReachListener {
   unlisten(name: string): void;
 }
 
+/** Where one VPS's service reaches others. */
+export interface ReachDoor {
+  readonly sockets: readonly ReachSocket[];
+  close(): void;
+}
+
+export interface ReachSocket extends BoundSocket {
+  /** Of the internal listener. */
+  readonly name: string;
+}
+
 /**
  * Lets services meet: binds the addresses of `reach` inside a VPS; a gateway accepts there and leads
  * to the service named, as from any listener.
@@ -37,33 +48,53 @@ export class Reach {
     return this.#open;
   }
 
-  /** Binds a VPS's reach addresses; the function returned closes them. */
-  open(service: Service, vps: Vps): () => void {
+  /** Binds a VPS's reach addresses. Throws a `SystemError`; nothing is bound then. */
+  open(service: Service, vps: Vps): ReachDoor {
     const { networkFd } = vps;
     const targets = Object.entries(service.reach);
-    if (networkFd === null || targets.length === 0) {
+    if (networkFd === null) {
       if (targets.length > 0)
         this.log.warn(
           { service: service.name },
           'reach needs a private network: it has no effect here',
         );
-      return () => {};
+      return this.#doorOf([]);
     }
-    const opened = targets.map(([target, address]) => {
-      const name = reachListenerName(service.name, target);
-      const fd = listenIn(networkFd, { kind: 'inet', ...address }, BACKLOG);
-      const socket = { fd, address: formatSocketAddress({ kind: 'inet', ...address }) };
-      this.#set(name, [...(this.#open.get(name) ?? []), socket]);
-      return { name, socket };
-    });
-    return () => {
-      for (const { name, socket } of opened) {
-        this.#set(
-          name,
-          (this.#open.get(name) ?? []).filter((each) => each !== socket),
-        );
-        closeFd(socket.fd);
+    const sockets: ReachSocket[] = [];
+    const door = this.#doorOf(sockets);
+    try {
+      for (const [target, address] of targets) {
+        const name = reachListenerName(service.name, target);
+        const fd = listenIn(networkFd, { kind: 'inet', ...address }, BACKLOG);
+        const socket = { name, fd, address: formatSocketAddress({ kind: 'inet', ...address }) };
+        sockets.push(socket);
+        this.#set(name, [...(this.#open.get(name) ?? []), socket]);
       }
+      return door;
+    } catch (error) {
+      door.close();
+      throw error;
+    }
+  }
+
+  /** Of an earlier self. */
+  restore(sockets: readonly ReachSocket[]): ReachDoor {
+    for (const socket of sockets) {
+      this.#set(socket.name, [...(this.#open.get(socket.name) ?? []), socket]);
+    }
+    return this.#doorOf(sockets);
+  }
+
+  #doorOf(sockets: readonly ReachSocket[]): ReachDoor {
+    return {
+      sockets,
+      close: () => {
+        for (const socket of sockets) {
+          const others = (this.#open.get(socket.name) ?? []).filter((each) => each !== socket);
+          this.#set(socket.name, others);
+          closeFd(socket.fd);
+        }
+      },
     };
   }
 

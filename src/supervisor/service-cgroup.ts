@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Service } from '../config/model.js';
-import type { Cgroup } from '../sys/cgroups.js';
+import { Cgroup } from '../sys/cgroups.js';
 import { runsAt } from '../sys/processes.js';
 
 /** What of a service's limits cgroups hold; null: no limit. */
@@ -35,6 +35,13 @@ export interface Surroundings {
   readonly isWhole: (isInside: (procDirectory: string) => boolean) => boolean;
 }
 
+/** What an upgraded supervisor goes on with. */
+export interface ServiceCgroupState {
+  readonly directory: string;
+  readonly isFrozen: boolean;
+  readonly oomKills: number;
+}
+
 /**
  * The cgroup of one incarnation: its holder is in it, its processes are in a child, whose emptiness
  * tells that they have ended. Limits and freezing hold for both.
@@ -48,6 +55,17 @@ export class ServiceCgroup {
   constructor(private readonly group: Cgroup) {
     this.#suffix = `/${basename(group.directory)}/run`;
     this.#run = group.child('run');
+  }
+
+  static restore({ directory, isFrozen, oomKills }: ServiceCgroupState): ServiceCgroup {
+    const cgroup = new ServiceCgroup(new Cgroup(directory));
+    cgroup.#isFrozen = isFrozen;
+    cgroup.#oomKills = oomKills;
+    return cgroup;
+  }
+
+  state(): ServiceCgroupState {
+    return { directory: this.directory, isFrozen: this.#isFrozen, oomKills: this.#oomKills };
   }
 
   /** Out here; bound into the VPS, where programs look for their limits. */

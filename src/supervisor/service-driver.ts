@@ -1,18 +1,17 @@
-import { messageOf, RouseError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
+import { RouseError } from '../base/errors.js';
 import type { Service } from '../config/model.js';
 import type { Failure, ServiceState, StateEvent } from '../ipc/admin-api.js';
 import { closeFd } from '../sys/descriptors.js';
 import type { ProcessExit } from '../sys/processes.js';
+import { ConnectionHolder } from './connection-holder.js';
 import { describeExit } from './describe-exit.js';
-import { nextIdleDue } from './idle-clock.js';
-import { IdleTimer } from './idle-timer.js';
+import type { DriverState, HolderFinder } from './driver-state.js';
+import type { IdleDue } from './idle-clock.js';
 import type { Instance } from './instance.js';
-import type { InstanceFactory } from './instance-factory.js';
-import { LeaseBook, type LeaseHolder, type Waiter } from './lease-book.js';
-import type { OutputLog } from './output-log.js';
+import { COMMAND, ITSELF, type LeaseHolder, type Waiter } from './lease-book.js';
 import { type RecordState, ServiceRecord } from './service-record.js';
-import type { StartQueue } from './start-queue.js';
+import { ServiceRun, type ServiceRunSettings } from './service-run.js';
+import { ServiceUse } from './service-use.js';
 import {
   describeIdle,
   describeWake,
@@ -23,13 +22,8 @@ import {
 import { type LifecycleEffect, type LifecycleEvent, nextTransition } from './state-table.js';
 
 const ASLEEP: ReadonlySet<ServiceState> = new Set(['stopped', 'failed']);
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
-export interface DriverSettings {
-  readonly createInstance: InstanceFactory;
-  readonly startQueue: StartQueue;
-  readonly output: OutputLog;
-  readonly log: Logger;
+export interface DriverSettings extends ServiceRunSettings {
   readonly onState: (event: StateEvent) => void;
   /** The instance is no more: whoever has connections of it closes them. */
   readonly onGone: (service: string, instance: number) => void;
@@ -42,22 +36,14 @@ export interface DriverSettings {
 /** One service's life: runs the state table's effects, keeps its leases and what waits for it. */
 export class ServiceDriver {
   readonly record: ServiceRecord;
-  readonly #idle = new IdleTimer(
-    () => (this.#book.isAwaited ? null : this.idleDue),
-    (event) => this.#tell(event, describeIdle(Date.now() - this.#lastUseMs)),
-  );
-  readonly #holdTimers = new WeakMap<LeaseHolder, NodeJS.Timeout>();
-  readonly #itself: LeaseHolder = { name: 'the service itself' };
-  readonly #book = new LeaseBook();
+  readonly #use = new ServiceUse({
+    service: () => this.service,
+    state: () => this.#state,
+    onIdle: (event, durationMs) => this.#tell(event, describeIdle(durationMs)),
+  });
   #state: ServiceState = 'stopped';
   #sinceMs = Date.now();
-  #instance: Instance | null = null;
-  #firstConnectionFd: number | null = null;
-  #abortStart: AbortController | null = null;
-  #stopTimer: NodeJS.Timeout | null = null;
-  #lastUseMs = Date.now();
-  #readyAtMs: number | null = null;
-  #cleanExit = false;
+  readonly #run: ServiceRun;
   #reason = '';
   #onStateChange = new Set<() => void>();
 
@@ -66,6 +52,13 @@ export class ServiceDriver {
     private readonly settings: DriverSettings,
   ) {
     this.record = new ServiceRecord(() => settings.output.recent());
+    this.#run = new ServiceRun(settings, {
+      onReady: (tookMs) => this.#onReady(tookMs),
+      onStartFailed: (reason) => this.#onStartFailed(reason),
+      onGone: (exit) => this.#onGone(exit),
+      onStopTimeout: () => this.#tell('stop-timeout', this.#reason),
+      onHold: (isHeld) => this.#holdItself(isHeld),
+    });
   }
 
   get state(): ServiceState {
@@ -77,26 +70,24 @@ export class ServiceDriver {
   }
 
   get instance(): Instance | null {
-    return this.#instance;
+    return this.#run.instance;
   }
 
   get failure(): Failure | null {
     return this.#state === 'failed' ? this.record.failures.last : null;
   }
 
-  get leases(): ReadonlyMap<LeaseHolder, { readonly since: number }> {
-    return this.#book.leases;
+  get leases(): ServiceUse['leases'] {
+    return this.#use.leases;
   }
 
-  get idleDue(): ReturnType<typeof nextIdleDue> {
-    return this.leases.size > 0
-      ? null
-      : nextIdleDue(this.#lastUseMs, this.service.idle, this.#state);
+  get idleDue(): IdleDue | null {
+    return this.#use.idleDue;
   }
 
   /** A lease for `waiter.holder`, at once or when the service is ready. */
   acquire(waiter: Waiter, cause: WakeCause): void {
-    this.#book.await(waiter);
+    this.#use.await(waiter);
     if (this.#isAsleep) this.record.noteWake(cause);
     this.#tell('demand', describeWake(cause));
   }
@@ -112,8 +103,9 @@ export class ServiceDriver {
   /** Waits without a lease. */
   #untilReady(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#book.await({
+      this.#use.await({
         holder: null,
+        state: { kind: 'readiness' },
         granted: () => {
           resolve();
           return false;
@@ -130,43 +122,31 @@ export class ServiceDriver {
 
   /** The lease ends; a lease of another incarnation has ended with it. */
   release(holder: LeaseHolder, instance: number, idleMs: number): void {
-    if (this.#instance?.id !== instance || !this.#book.end(holder)) return;
-    this.#lastUseMs = Math.max(this.#lastUseMs, Date.now() - idleMs);
-    this.#idle.arm();
+    if (this.instance?.id === instance) this.#use.release(holder, idleMs);
   }
 
-  /** A lease that a command or the service itself has, for a time or (null) until it is released. */
-  hold(holder: LeaseHolder, instance: Instance, durationMs: number | null): void {
-    if (this.#instance !== instance || this.#state !== 'running') return;
-    this.#book.give(holder);
-    this.#idle.cancel();
-    clearTimeout(this.#holdTimers.get(holder));
-    if (durationMs === null) return;
-    const release = () => this.release(holder, instance.id, 0);
-    this.#holdTimers.set(holder, setTimeout(release, Math.min(MAX_TIMER_MS, durationMs)).unref());
+  /** A lease of `rouse hold`, for a time or (null) until it is released. */
+  holdByCommand(durationMs: number | null): void {
+    if (this.#state === 'running') this.#use.hold(COMMAND, durationMs);
   }
 
-  #holdItself(instance: Instance, isHeld: boolean): void {
-    if (isHeld) this.hold(this.#itself, instance, null);
-    else this.release(this.#itself, instance.id, 0);
+  releaseByCommand(): void {
+    this.#use.release(COMMAND, 0);
   }
 
-  /** Ends a lease that a command has. */
-  releaseHold(holder: LeaseHolder): void {
-    const id = this.#instance?.id;
-    if (id !== undefined) this.release(holder, id, 0);
+  #holdItself(isHeld: boolean): void {
+    if (!isHeld) this.#use.release(ITSELF, 0);
+    else if (this.#state === 'running') this.#use.hold(ITSELF, null);
   }
 
   /** A gateway died: its leases and its waiting end with it. */
   dropHolder(holder: LeaseHolder): void {
-    if (!this.#book.forget(holder)) return;
-    this.#lastUseMs = Date.now();
-    this.#idle.arm();
+    this.#use.drop(holder);
   }
 
   /** Whether this holder may use this incarnation now. */
   holds(holder: LeaseHolder, instance: number): Instance | null {
-    const current = this.#instance;
+    const current = this.instance;
     return current?.id === instance && this.leases.has(holder) ? current : null;
   }
 
@@ -176,8 +156,8 @@ export class ServiceDriver {
     const kill = () => this.#tell('stop-timeout', reason);
     hurry?.addEventListener('abort', kill, { once: true });
     if (hurry?.aborted) kill();
-    const stopping = this.#instance;
-    await this.#until(() => ASLEEP.has(this.#state) || this.#instance !== stopping);
+    const stopping = this.instance;
+    await this.#until(() => ASLEEP.has(this.#state) || this.instance !== stopping);
   }
 
   freeze(): boolean {
@@ -195,7 +175,7 @@ export class ServiceDriver {
   /** New settings: those of the process take effect with the next start, the others at once. */
   update(service: Service): void {
     this.service = service;
-    this.#idle.arm();
+    this.#use.armIdle();
   }
 
   async #until(test: () => boolean): Promise<void> {
@@ -205,18 +185,47 @@ export class ServiceDriver {
   #tell(event: LifecycleEvent, reason: string): void {
     const { state, effects } = nextTransition(this.#state, event, {
       leases: this.leases.size,
-      demanded: this.#book.isAwaited,
+      demanded: this.#use.isAwaited,
       backoffOver: this.record.failures.isBackoffOver,
       interruptible: false,
-      cleanExit: this.#cleanExit,
-      alive: this.#instance !== null && !this.#instance.isOver,
+      cleanExit: this.#run.cleanExit,
+      alive: this.#run.isAlive,
     });
     this.#reason = reason;
     const from = this.#state;
     this.#state = state;
     if (state !== from) this.#changed(from, reason);
-    for (const effect of effects) this.#run(effect, from);
+    for (const effect of effects) this.#perform(effect, from);
     this.settings.onEvent();
+  }
+
+  takeState(): DriverState {
+    return {
+      state: this.#state,
+      sinceMs: this.#sinceMs,
+      reason: this.#reason,
+      record: this.record.state(Number.POSITIVE_INFINITY),
+      run: this.#run.state(),
+      use: this.#use.state(),
+    };
+  }
+
+  /** Goes on with the life that an earlier self has led. */
+  restore(from: DriverState, finder: HolderFinder): void {
+    this.#state = from.state;
+    this.#sinceMs = from.sinceMs;
+    this.#reason = from.reason;
+    this.record.restore(from.record);
+    this.#run.restore(from.run);
+    this.#use.restore(
+      from.use,
+      (key) =>
+        [COMMAND, ITSELF].find((holder) => holder.key === key) ??
+        (this.instance && ConnectionHolder.find(key, this, this.instance)) ??
+        finder.findHolder(key),
+      (waiter) => finder.restoreWaiter(this, waiter),
+    );
+    if (this.#state === 'starting') this.#run.goOn(this.service);
   }
 
   /** Goes on with the record of the last rouse; a service that had failed is failed still. */
@@ -241,17 +250,18 @@ export class ServiceDriver {
     for (const resume of waiting) resume();
   }
 
-  #run(effect: LifecycleEffect, from: ServiceState): void {
-    const instance = this.#instance;
+  #perform(effect: LifecycleEffect, from: ServiceState): void {
+    const { instance } = this;
     switch (effect) {
       case 'start':
-        void this.#start();
+        this.record.noteStart();
+        this.#run.start(this.service);
         break;
       case 'grant':
         this.#grant();
         break;
       case 'refuse':
-        this.#book.refuseAll(this.record.failures.refusal(this.#state, from));
+        this.#use.refuseAll(this.record.failures.refusal(this.#state, from));
         break;
       case 'freeze':
         instance?.freeze(this.service.idle.reclaim);
@@ -260,20 +270,19 @@ export class ServiceDriver {
         instance?.thaw();
         break;
       case 'signal-stop':
-        this.#signalStop();
+        this.#run.signalStop();
         break;
       case 'kill':
-        this.#abortStart?.abort(new RouseError('start', 'stopped before it was ready'));
-        instance?.kill();
+        this.#run.kill();
         break;
       case 'arm-idle':
-        this.#idle.arm();
+        this.#use.armIdle();
         break;
       case 'cancel-idle':
-        this.#idle.cancel();
+        this.#use.cancelIdle();
         break;
       case 'arm-backoff':
-        this.record.failures.arm(this.#readyAtMs, this.#reason);
+        this.record.failures.arm(this.#run.readyAtMs, this.#reason);
         break;
       case 'report-exit':
         this.#reportExit();
@@ -287,79 +296,33 @@ export class ServiceDriver {
     }
   }
 
-  async #start(): Promise<void> {
-    this.record.noteStart();
-    this.#cleanExit = false;
-    this.#readyAtMs = null;
-    const startedAtMs = performance.now();
-    const { service } = this;
-    const abort = new AbortController();
-    this.#abortStart = abort;
-    let leaveQueue = () => {};
-    try {
-      leaveQueue = await this.settings.startQueue.enter(abort.signal);
-      const instance: Instance = await this.settings.createInstance(service, {
-        onOutput: (chunk) => this.settings.output.write(chunk),
-        onHold: (isHeld) => this.#holdItself(instance, isHeld),
-        onTrouble: (message) => this.settings.log.warn({ service: service.name }, message),
-        onGone: (exit) => this.#onGone(instance, exit),
-      });
-      if (abort.signal.aborted) {
-        await instance.dispose();
-        throw abort.signal.reason;
-      }
-      this.#instance = instance;
-      this.#firstConnectionFd = await instance.bringUp();
-      const tookMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
-      this.record.noteReady(tookMs);
-      this.#readyAtMs = Date.now();
-      this.#lastUseMs = Date.now();
-      this.#tell('ready', `ready in ${tookMs} ms`);
-    } catch (error) {
-      this.#cleanExit = false;
-      this.record.failures.note(messageOf(error));
-      this.#tell('start-failed', messageOf(error));
-    } finally {
-      leaveQueue();
-      this.#dropFirstConnection();
-    }
+  #onReady(tookMs: number): void {
+    this.record.noteReady(tookMs);
+    this.#use.note();
+    this.#tell('ready', `ready in ${tookMs} ms`);
   }
 
-  #onGone(instance: Instance, exit: ProcessExit | null): void {
-    if (this.#instance !== instance) return;
-    this.#cleanExit = exit?.code === 0;
+  #onStartFailed(reason: string): void {
+    this.record.failures.note(reason);
+    this.#tell('start-failed', reason);
+  }
+
+  #onGone(exit: ProcessExit | null): void {
     const reason = this.#state === 'stopping' ? this.#reason : describeExit(exit);
     if (this.#state === 'running' || this.#state === 'frozen') this.record.failures.note(reason);
     this.#tell('gone', reason);
   }
 
   #grant(): void {
-    const instance = this.#instance;
+    const { instance } = this;
     if (!instance) return;
-    if (this.#book.grantAll(instance, this.#firstConnectionFd)) this.#firstConnectionFd = null;
-    this.#lastUseMs = Date.now();
-  }
-
-  #dropFirstConnection(): void {
-    if (this.#firstConnectionFd !== null) closeFd(this.#firstConnectionFd);
-    this.#firstConnectionFd = null;
-  }
-
-  #signalStop(): void {
-    const instance = this.#instance;
-    if (!instance) return;
-    this.#stopTimer = setTimeout(() => {
-      this.settings.log.warn(
-        { service: this.service.name },
-        `still running ${instance.service.stopTimeoutMs / 1000} s after ${instance.service.stopSignal}: killed`,
-      );
-      this.#tell('stop-timeout', this.#reason);
-    }, instance.service.stopTimeoutMs);
-    instance.signalStop();
+    const fd = this.#run.takeConnection();
+    const isTaken = this.#use.grantAll(instance, fd);
+    if (fd !== null && !isTaken) closeFd(fd);
   }
 
   #reportExit(): void {
-    const exit = this.#instance?.lastExit;
+    const exit = this.instance?.lastExit;
     if (!exit) return;
     this.record.noteExit(exit);
     if (this.#state !== 'failed') return;
@@ -367,23 +330,16 @@ export class ServiceDriver {
   }
 
   #closeConnections(): void {
-    const instance = this.#instance;
+    const { instance } = this;
     if (!instance) return;
-    this.#book.clear();
+    this.#use.clear();
     this.settings.onGone(this.service.name, instance.id);
   }
 
   #releaseInstance(): void {
-    const instance = this.#instance;
-    this.#instance = null;
-    if (this.#stopTimer) clearTimeout(this.#stopTimer);
-    this.#stopTimer = null;
-    instance?.dispose().catch((error) => {
-      this.settings.log.error({ err: error, service: this.service.name }, 'cannot clean up');
-    });
-    this.settings.output.flush();
+    this.#run.release();
     if (this.#state !== 'stopped') return;
-    if (this.#readyAtMs !== null) this.record.failures.reset();
+    if (this.#run.readyAtMs !== null) this.record.failures.reset();
     this.settings.onAsleep(this.service);
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../base/log.js';
+import type { Underway } from '../base/underway.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
 import type { InstanceFactory } from './instance-factory.js';
@@ -14,7 +15,8 @@ import type { VpsStore } from './vps-store.js';
 
 export interface ServiceSetSettings {
   readonly stateDir: string;
-  readonly createInstance: InstanceFactory;
+  readonly instances: InstanceFactory;
+  readonly underway: Underway;
   readonly store: VpsStore;
   readonly startQueue: StartQueue;
   /** What is remembered of services beyond this process. */
@@ -59,19 +61,17 @@ export class ServiceSet {
   }
 
   #add(service: Service): void {
-    const { createInstance, startQueue, stateDir, log, onGone } = this.settings;
+    const { instances, startQueue, stateDir, log, onGone, underway } = this.settings;
     const output = new OutputLog({
       name: service.name,
       directory: join(stateDir, 'logs'),
       onError: (message) => log.error({ service: service.name }, message),
+      underway,
       ...this.#alsoToJournal(service.name),
     });
     this.outputs.set(service.name, output);
     const driver: ServiceDriver = new ServiceDriver(service, {
-      createInstance,
-      startQueue,
-      output,
-      log,
+      ...{ instances, startQueue, output, log, underway },
       onState: (event) => {
         for (const listener of this.#stateListeners) listener(event);
       },

@@ -1,17 +1,34 @@
+import type { Underway } from '../base/underway.js';
+
 /** Bounds how many services start at once on this host (`start_parallel`); the others wait in order. */
 export class StartQueue {
   #free: number;
   readonly #waiting: Array<() => void> = [];
 
-  constructor(private limit: number) {
+  /** `underway`: while it is closed nobody else starts. */
+  constructor(
+    private limit: number,
+    private readonly underway: Underway,
+  ) {
     this.#free = limit;
+    underway.onOpen(() => this.#passSome());
   }
 
   /** A place among those that start; the function returned gives it back, once. `signal` gives up waiting. */
   async enter(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
-    if (this.#free > 0) this.#free -= 1;
+    if (this.#free > 0 && !this.underway.isClosed) this.#free -= 1;
     else await this.#wait(signal);
+    return this.#place();
+  }
+
+  /** A place for who has begun to start already, though there may be none. */
+  enterAtOnce(): () => void {
+    this.#free -= 1;
+    return this.#place();
+  }
+
+  #place(): () => void {
     let isHeld = true;
     return () => {
       if (isHeld) this.#leave();
@@ -23,7 +40,7 @@ export class StartQueue {
   resize(limit: number): void {
     this.#free += limit - this.limit;
     this.limit = limit;
-    while (this.#free > 0 && this.#waiting.length > 0) this.#pass();
+    this.#passSome();
   }
 
   #wait(signal: AbortSignal): Promise<void> {
@@ -43,11 +60,13 @@ export class StartQueue {
 
   #leave(): void {
     this.#free += 1;
-    if (this.#free > 0 && this.#waiting.length > 0) this.#pass();
+    this.#passSome();
   }
 
-  #pass(): void {
-    this.#free -= 1;
-    this.#waiting.shift()?.();
+  #passSome(): void {
+    while (this.#free > 0 && this.#waiting.length > 0 && !this.underway.isClosed) {
+      this.#free -= 1;
+      this.#waiting.shift()?.();
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { Underway } from '../base/underway.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport } from '../ipc/admin-api.js';
@@ -11,7 +12,7 @@ import type { GatewayProgramSettings } from './gateway-program.js';
 import { GatewaySet } from './gateway-set.js';
 import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
-import { createInstanceFactory } from './instance-factory.js';
+import { InstanceFactory } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
 import type { JournalWriter } from './journal-output.js';
 import { KeptDescriptors } from './kept-descriptors.js';
@@ -59,6 +60,7 @@ export class Supervisor {
   readonly gateways: GatewaySet;
   /** Set by who can render them. */
   renderMetrics: () => Promise<string> = async () => '';
+  readonly #underway = new Underway();
   readonly #kept: KeptDescriptors;
   readonly #records: KeptRecords;
   readonly #listeners: ListenerSockets;
@@ -67,6 +69,7 @@ export class Supervisor {
   readonly #startQueue: StartQueue;
   readonly egress: EgressDoors;
   readonly #store: VpsStore;
+  readonly #instances: InstanceFactory;
   readonly #certificates: CertificateWatch;
   #config: Config;
   #generation = 0;
@@ -80,6 +83,7 @@ export class Supervisor {
   ) {
     const { config, journal, log, runtimeDir, stateDir } = settings;
     const logFd = journal?.fd ?? null;
+    const underway = this.#underway;
     this.#config = config;
     this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager, (message) =>
       log.warn(message),
@@ -87,7 +91,7 @@ export class Supervisor {
     this.#listeners = new ListenerSockets(this.#kept, settings.afterCrash);
     this.#metrics = new ListenerSockets(this.#kept, settings.afterCrash);
     this.#records = new KeptRecords(this.#kept);
-    this.#startQueue = new StartQueue(config.startParallel);
+    this.#startQueue = new StartQueue(config.startParallel, underway);
     const reach: Reach = new Reach(
       {
         listen: (name, sockets) => this.gateways.listen(name, sockets),
@@ -96,7 +100,7 @@ export class Supervisor {
       log,
     );
     this.egress = createEgress({
-      ...{ runtimeDir, machine, identities, log, logFd },
+      ...{ runtimeDir, machine, identities, underway, log, logFd },
       program: settings.egressProgram,
       environment: settings.gatewayEnvironment,
     });
@@ -108,20 +112,27 @@ export class Supervisor {
       limit: (service, cgroup) => machine.limit(service, cgroup),
       reach,
       egress: this.egress,
+      underway,
       log,
     });
+    const store = this.#store;
+    this.#instances = new InstanceFactory({ store, identities, machine, underway });
     this.services = new ServiceSet({
-      ...{ stateDir, journal, log, store: this.#store, startQueue: this.#startQueue },
+      ...{ stateDir, journal, log, store, underway, startQueue: this.#startQueue },
       records: this.#records,
-      createInstance: createInstanceFactory(this.#store, identities, machine),
+      instances: this.#instances,
       onGone: (service, instance) => this.gateways.instanceGone(service, instance),
     });
+    const { drivers } = this.services;
     this.gateways = new GatewaySet({
       program: { ...settings, logFd },
-      ...{ machine, identities, counters: this.counters, log },
-      renderMetrics: () => this.renderMetrics(),
-      drivers: this.services.drivers,
-      driverFor: (service) => this.services.driverFor(service),
+      ...{ machine, identities },
+      surroundings: {
+        ...{ log, underway, counters: this.counters },
+        renderMetrics: () => this.renderMetrics(),
+        driverFor: (service) => this.services.driverFor(service),
+        drivers: () => drivers.values(),
+      },
       socketsOf: (listener) => this.#listeners.of(listener),
       reachSockets: () => reach.sockets,
       metricsFd: () => this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null,

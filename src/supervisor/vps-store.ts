@@ -2,32 +2,29 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Underway } from '../base/underway.js';
 import type { Service } from '../config/model.js';
 import type { CgroupTree } from './cgroup-tree.js';
 import type { EgressDoors } from './egress-doors.js';
 import { createCgroup, type VpsPlaces } from './isolation.js';
-import type { Reach } from './reach.js';
+import { PreparedVps, type PreparedVpsState } from './prepared-vps.js';
+import type { Reach, ReachDoor } from './reach.js';
 import type { ServiceCgroup } from './service-cgroup.js';
-import { HeldVps, HostVps, type Vps, type VpsPlan } from './vps.js';
+import { HeldVps, HostVps, restoreVps, type Vps, type VpsPlan } from './vps.js';
 
 /** VPSs that stand ready for the next start of their services; beyond that many they are built when needed. */
 const SPARE_LIMIT = 64;
 const PARALLEL_BUILDS = 2;
 
-export interface PreparedVps {
-  readonly vps: Vps;
-  /** Directory of the notify socket out here; null: none. */
-  readonly notifyDirectory: string | null;
-  /** Its directory that outlives it; null: none. */
-  readonly stateDirectory: string | null;
-  /** Where its proxy to the outside takes connections in there; null: there is none. */
-  readonly egressAddress: string | null;
-  release(): Promise<void>;
-}
-
 interface Spare {
   readonly service: Service;
   readonly prepared: PreparedVps;
+}
+
+/** What an upgraded supervisor goes on with. */
+export interface VpsStoreState {
+  readonly serial: number;
+  readonly spares: readonly (readonly [service: string, PreparedVpsState])[];
 }
 
 export interface VpsStoreSettings {
@@ -42,6 +39,7 @@ export interface VpsStoreSettings {
   readonly limit: (service: Service, cgroup: ServiceCgroup) => void;
   readonly reach: Reach;
   readonly egress: EgressDoors;
+  readonly underway: Underway;
   readonly log: Logger;
 }
 
@@ -59,7 +57,39 @@ export class VpsStore {
   #serial = 0;
   #isClosed = false;
 
-  constructor(private readonly settings: VpsStoreSettings) {}
+  constructor(private readonly settings: VpsStoreSettings) {
+    settings.underway.onOpen(() => this.#buildNext());
+  }
+
+  state(): VpsStoreState {
+    const spares = [...this.#spares].map(
+      ([service, { prepared }]) => [service, prepared.state()] as const,
+    );
+    return { serial: this.#serial, spares };
+  }
+
+  /** Goes on with the spares of an earlier self, of services that are unchanged. */
+  restoreSpares({ serial, spares }: VpsStoreState, services: ReadonlyMap<string, Service>): void {
+    this.#serial = serial;
+    for (const [name, state] of spares) {
+      const service = services.get(name);
+      const prepared = this.restore(state);
+      if (service) void this.#keep(service, prepared);
+      else void prepared.release();
+    }
+  }
+
+  /** Goes on with the VPS of an earlier self. */
+  restore({ vps, reach, egress, ...others }: PreparedVpsState): PreparedVps {
+    const { settings } = this;
+    return new PreparedVps({
+      ...others,
+      vps: restoreVps(vps),
+      reach: settings.reach.restore(reach),
+      egress: settings.egress.restore(egress),
+      underway: settings.underway,
+    });
+  }
 
   /** A VPS for the next incarnation; the caller releases it. Rejects with a `RouseError` of code `isolation`. */
   async take(service: Service): Promise<PreparedVps> {
@@ -104,10 +134,12 @@ export class VpsStore {
   #buildNext(): void {
     const [next] = this.#wanted;
     if (!next || this.#building >= PARALLEL_BUILDS || this.#isClosed) return;
+    if (this.settings.underway.isClosed) return;
     const [name, service] = next;
     this.#wanted.delete(name);
     this.#building += 1;
-    const build = this.#build(service)
+    const build = this.settings.underway
+      .track(this.#build(service))
       .then(
         (prepared) => this.#keep(service, prepared),
         (error) => this.settings.log.warn({ service: name }, messageOf(error)),
@@ -131,39 +163,29 @@ export class VpsStore {
   }
 
   async #build(service: Service): Promise<PreparedVps> {
-    const { planFor, runtimeDir, cgroups, reach, egress } = this.settings;
+    const { planFor, runtimeDir, cgroups, reach, egress, underway } = this.settings;
     this.#serial += 1;
     const notifyDirectory =
       service.ready.kind === 'notify' || service.idle.hold
         ? join(runtimeDir, 'notify', `${service.name}.${this.#serial}`)
         : null;
     if (notifyDirectory !== null) mkdirSync(notifyDirectory, { recursive: true, mode: 0o711 });
-    const removeDirectory = () => {
-      if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
-    };
     const cgroup = createCgroup(cgroups, `service-${service.name}`);
     let vps: Vps | null = null;
-    let closeReach = () => {};
+    let reachDoor: ReachDoor | null = null;
     try {
       const stateDirectory = this.settings.stateDirectoryOf(service);
       if (cgroup) this.settings.limit(service, cgroup);
-      const built: Vps = planFor
+      vps = planFor
         ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup, stateDirectory }))
         : new HostVps(cgroup);
-      vps = built;
-      closeReach = reach.open(service, built);
-      const door = egress.open(service, built);
-      const release = async () => {
-        closeReach();
-        door.close();
-        await built.dispose();
-        removeDirectory();
-      };
-      return { vps: built, notifyDirectory, stateDirectory, egressAddress: door.address, release };
+      reachDoor = reach.open(service, vps);
+      const parts = { vps, notifyDirectory, stateDirectory, reach: reachDoor };
+      return new PreparedVps({ ...parts, egress: egress.open(service, vps), underway });
     } catch (error) {
-      closeReach();
+      reachDoor?.close();
       vps?.dispose().catch(() => {});
-      removeDirectory();
+      if (notifyDirectory !== null) rmSync(notifyDirectory, { recursive: true, force: true });
       void cgroup?.remove();
       throw error instanceof RouseError ? error : new RouseError('isolation', messageOf(error));
     }

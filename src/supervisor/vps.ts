@@ -12,8 +12,8 @@ import {
 } from '../sys/libc.js';
 import { closeNetwork, openNetworkOf, prepareNetwork } from '../sys/namespaces.js';
 import { descendantsOf, openPidfd, signalPidfd } from '../sys/processes.js';
-import { type Holder, startHolder } from './holder.js';
-import type { ServiceCgroup } from './service-cgroup.js';
+import { type Holder, type HolderState, restoreHolder, startHolder } from './holder.js';
+import { ServiceCgroup, type ServiceCgroupState } from './service-cgroup.js';
 
 const KILL_PATIENCE_MS = 2000;
 const SIGKILL = 9;
@@ -31,6 +31,28 @@ export interface VpsPlan {
   readonly dialledPorts: readonly number[];
   /** Where it lives; it goes with the VPS. */
   readonly cgroup: ServiceCgroup | null;
+}
+
+/** What an upgraded supervisor goes on with. */
+export type VpsState =
+  | {
+      readonly kind: 'held';
+      readonly name: string;
+      readonly network: VpsPlan['network'];
+      readonly holder: HolderState;
+      readonly initPidFd: number;
+      readonly networkFd: number | null;
+      readonly cgroup: ServiceCgroupState | null;
+    }
+  | {
+      readonly kind: 'host';
+      readonly seen: readonly number[];
+      readonly cgroup: ServiceCgroupState | null;
+    };
+
+/** Goes on with the VPS of an earlier self. */
+export function restoreVps(state: VpsState): Vps {
+  return state.kind === 'held' ? HeldVps.restore(state) : HostVps.restore(state);
 }
 
 /** Where processes run: what the launcher needs to put one there, and what ends them all. */
@@ -58,6 +80,8 @@ export interface Vps {
   dispose(): Promise<void>;
   /** Resolves when its holder ended, by itself or by `dispose`. */
   readonly ended: Promise<void>;
+  /** Not to be asked for once `dispose` was called. */
+  state(): VpsState;
 }
 
 /** A VPS held by bubblewrap: the namespaces and mounts stand for as long as it lives. */
@@ -70,17 +94,35 @@ export class HeldVps implements Vps {
   #disposal: Promise<void> | null = null;
 
   private constructor(
+    private readonly plan: Pick<VpsPlan, 'name' | 'network' | 'cgroup'>,
     private readonly holder: Holder,
-    private readonly pidfd: number,
-    { network, cgroup }: VpsPlan,
+    private readonly initPidFd: number,
+    networkFd: number | null,
   ) {
     const { child, initPid } = holder;
-    this.cgroup = cgroup;
-    const networkFlag = network === 'private' ? CLONE_NEWNET : 0;
-    this.target = { vpsPidfd: pidfd, namespaces: NAMESPACES | networkFlag };
-    this.networkFd = networkFlag ? openNetworkOf(initPid) : null;
+    this.cgroup = plan.cgroup;
+    const networkFlag = plan.network === 'private' ? CLONE_NEWNET : 0;
+    this.target = { vpsPidfd: initPidFd, namespaces: NAMESPACES | networkFlag };
+    this.networkFd = networkFd;
     this.root = `/proc/${initPid}/root`;
     this.ended = child.exited.then(() => {});
+  }
+
+  static restore(state: VpsState & { kind: 'held' }): HeldVps {
+    const { name, network, holder, initPidFd, networkFd } = state;
+    const cgroup = state.cgroup && ServiceCgroup.restore(state.cgroup);
+    return new HeldVps({ name, network, cgroup }, restoreHolder(holder), initPidFd, networkFd);
+  }
+
+  state(): VpsState {
+    const { name, network, cgroup } = this.plan;
+    return {
+      ...{ kind: 'held', name, network },
+      holder: { ...this.holder, child: this.holder.child.state() },
+      initPidFd: this.initPidFd,
+      networkFd: this.networkFd,
+      cgroup: cgroup?.state() ?? null,
+    };
   }
 
   /** Rejects with a `RouseError` of code `isolation` that quotes bubblewrap. */
@@ -89,7 +131,8 @@ export class HeldVps implements Vps {
     let vps: HeldVps | null = null;
     try {
       holder = await startHolder(plan);
-      vps = new HeldVps(holder, openPidfd(holder.initPid), plan);
+      const networkFd = plan.network === 'private' ? openNetworkOf(holder.initPid) : null;
+      vps = new HeldVps(plan, holder, openPidfd(holder.initPid), networkFd);
       if (vps.networkFd !== null) prepareNetwork(vps.networkFd, plan.dialledPorts);
       return vps;
     } catch (error) {
@@ -154,13 +197,13 @@ export class HeldVps implements Vps {
   }
 
   async #end(): Promise<void> {
-    signalPidfd(this.pidfd, SIGKILL);
+    signalPidfd(this.initPidFd, SIGKILL);
     this.cgroup?.kill();
     const insist = setTimeout(() => this.holder.child.signal(SIGKILL), KILL_PATIENCE_MS);
     await this.ended;
     clearTimeout(insist);
     closeFd(this.holder.stdinFd);
-    closeFd(this.pidfd);
+    closeFd(this.initPidFd);
     if (this.networkFd !== null) closeNetwork(this.networkFd);
     await this.cgroup?.remove();
   }
@@ -175,6 +218,16 @@ export class HostVps implements Vps {
   readonly #seen = new Set<number>();
 
   constructor(readonly cgroup: ServiceCgroup | null) {}
+
+  static restore(state: VpsState & { kind: 'host' }): HostVps {
+    const vps = new HostVps(state.cgroup && ServiceCgroup.restore(state.cgroup));
+    for (const pid of state.seen) vps.#seen.add(pid);
+    return vps;
+  }
+
+  state(): VpsState {
+    return { kind: 'host', seen: [...this.#seen], cgroup: this.cgroup?.state() ?? null };
+  }
 
   async adopt(launched: number, started: () => readonly number[]): Promise<void> {
     this.#seen.add(launched);

@@ -30,22 +30,34 @@ export interface ProcessExit {
   readonly cause?: string;
 }
 
+const UNKNOWN_EXIT: ProcessExit = { code: null, signal: null };
+
+/** A child as the same process knows it after an exec; null: it has ended. */
+export interface ChildState {
+  readonly pid: number;
+  readonly pidFd: number | null;
+}
+
 /** A child of this process that libuv doesn't know: its pidfd, its one end. */
 export class ChildProcessHandle {
+  readonly pid: number;
   readonly exited: Promise<ProcessExit>;
-  #isOver = false;
+  #pidFd: number | null;
 
-  constructor(
-    readonly pid: number,
-    private readonly pidfd: number,
-  ) {
-    this.exited = new Promise((resolve) => {
-      const watch = watchFd(pidfd, { read: true }, () => {
-        const exit = reap(pid);
+  constructor({ pid, pidFd }: ChildState) {
+    this.pid = pid;
+    this.#pidFd = pidFd;
+    this.exited = pidFd === null ? Promise.resolve(UNKNOWN_EXIT) : this.#untilExit(pidFd);
+  }
+
+  #untilExit(pidFd: number): Promise<ProcessExit> {
+    return new Promise((resolve) => {
+      const watch = watchFd(pidFd, { read: true }, () => {
+        const exit = reap(this.pid);
         if (!exit) return;
-        this.#isOver = true;
+        this.#pidFd = null;
         watch.close();
-        closeFd(pidfd);
+        closeFd(pidFd);
         resolve(exit);
       });
     });
@@ -54,27 +66,27 @@ export class ChildProcessHandle {
   /** Of a child that was just started. Without a pidfd nobody could follow it: then it is ended. Throws a `SystemError`. */
   static of(pid: number): ChildProcessHandle {
     try {
-      return new ChildProcessHandle(pid, openPidfd(pid));
+      return new ChildProcessHandle({ pid, pidFd: openPidfd(pid) });
     } catch (error) {
       process.kill(pid, 'SIGKILL');
       throw error;
     }
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  state(): ChildState {
+    return { pid: this.pid, pidFd: this.#pidFd };
   }
 
   /** False where it has ended. */
   signal(signal: number): boolean {
-    return !this.#isOver && signalPidfd(this.pidfd, signal);
+    return this.#pidFd !== null && signalPidfd(this.#pidFd, signal);
   }
 }
 
 function reap(pid: number): ProcessExit | null {
   const result = waitpid(pid, status.address, WNOHANG);
   if (result === 0) return null;
-  if (result < 0) return { code: null, signal: null };
+  if (result < 0) return UNKNOWN_EXIT;
   const word = status.bytes.readInt32LE(0);
   const signal = word & 0x7f;
   if (signal === 0) return { code: (word >> 8) & 0xff, signal: null };

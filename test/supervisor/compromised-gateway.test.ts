@@ -2,6 +2,7 @@ import { openSync } from 'node:fs';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RouseError } from '../../src/base/errors.js';
+import { Underway } from '../../src/base/underway.js';
 import type { GatewayConfig } from '../../src/ipc/gateway-config.js';
 import { GatewayLane } from '../../src/supervisor/gateway-lane.js';
 import { LaneShare } from '../../src/supervisor/lane-share.js';
@@ -57,6 +58,7 @@ beforeEach(() => {
   counters = new TrafficCounters();
   lane = new GatewayLane(ours, {
     ...{ name: 'main', epoch: 'main#1/0', log: pino({ level: 'silent' }), counters, driverFor },
+    underway: new Underway(),
     renderMetrics: async () => '',
     onProgress: () => {},
     onEnd: (reason) => (failure = reason),

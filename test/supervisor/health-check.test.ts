@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
+import { Underway } from '../../src/base/underway.js';
 import { Channel } from '../../src/ipc/channel.js';
 import { GatewayLane } from '../../src/supervisor/gateway-lane.js';
 import { HealthCheck, type Watched } from '../../src/supervisor/health-check.js';
@@ -20,6 +21,7 @@ function createLane() {
     ...{ name: 'main', epoch: 'main#1/0', log: pino({ level: 'silent' }) },
     counters: new TrafficCounters(),
     driverFor: () => null,
+    underway: new Underway(),
     renderMetrics: async () => '',
     onProgress: () => {},
     onEnd: () => {},

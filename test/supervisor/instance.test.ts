@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { Underway } from '../../src/base/underway.js';
 import { configFromObject } from '../../src/config/load.js';
 import { Instance } from '../../src/supervisor/instance.js';
 import type { Launchers } from '../../src/supervisor/launchers.js';
+import { PreparedVps } from '../../src/supervisor/prepared-vps.js';
 import type { Vps } from '../../src/supervisor/vps.js';
 import { closeFd } from '../../src/sys/descriptors.js';
 import { createSocketPair } from '../../src/sys/sockets.js';
@@ -38,7 +40,9 @@ test('a connection that comes while the VPS is taken down starts nothing by its 
     isPopulated: () => false,
     dispose: () => new Promise(() => {}),
     ended: new Promise(() => {}),
+    state: () => ({ kind: 'host', seen: [], cgroup: null }),
   };
+  const underway = new Underway();
   let launches = 0;
   const launch = () => {
     launches += 1;
@@ -47,13 +51,12 @@ test('a connection that comes while the VPS is taken down starts nothing by its 
   const instance = new Instance({
     id: 1,
     service: readService(),
-    prepared: {
-      vps,
-      notifyDirectory: null,
-      stateDirectory: null,
-      egressAddress: null,
-      release: async () => {},
-    },
+    prepared: new PreparedVps({
+      ...{ vps, underway, notifyDirectory: null, stateDirectory: null },
+      reach: { sockets: [], close() {} },
+      egress: { address: null, state: null, close() {} },
+    }),
+    underway,
     userName: 'root',
     identity: null,
     launcher: { launch } as unknown as Launchers,
