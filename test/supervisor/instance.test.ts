@@ -30,6 +30,8 @@ function readService() {
 }
 
 test('a connection that comes while the VPS is taken down starts nothing by its closed descriptors', async () => {
+  let takeDown = () => {};
+  const disposed = new Promise<void>((resolve) => (takeDown = resolve));
   const vps: Vps = {
     target: { vpsPidfd: null, namespaces: 0 },
     networkFd: null,
@@ -38,7 +40,7 @@ test('a connection that comes while the VPS is taken down starts nothing by its 
     adopt: async () => {},
     processes: () => [],
     isPopulated: () => false,
-    dispose: () => new Promise(() => {}),
+    dispose: () => disposed,
     ended: new Promise(() => {}),
     state: () => ({ kind: 'host', seen: [], cgroup: null }),
   };
@@ -70,6 +72,7 @@ test('a connection that comes while the VPS is taken down starts nothing by its 
   const [ours, theirs] = createSocketPair('stream');
   onTestFinished(async () => {
     for (const fd of [ours, theirs]) closeFd(fd);
+    takeDown();
     await instance.dispose();
   });
   await expect(instance.serveOn(theirs, ENDS)).rejects.toThrow('launched');
