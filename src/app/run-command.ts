@@ -86,7 +86,7 @@ function append(value: string, previous: readonly string[] = []): readonly strin
 
 async function runService(io: CommandIo, config: object, flags: RunFlags): Promise<number> {
   const { configFromObject } = await import('../config/load.js');
-  const load = () => configFromObject(config, io.cwd);
+  const load = async () => configFromObject(config, io.cwd);
   const given = flags.runtimeDir !== undefined && flags.stateDir !== undefined;
   if (given) return serveConfig(io, load, flags);
   const directory = await makeOwnDirectory(io);

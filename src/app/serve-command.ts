@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { LoadResult } from '../config/load.js';
 import type { CommandIo, Finish } from './command-io.js';
-
+import { loadInThread } from './load-in-thread.js';
 import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
 
 /** Where the configuration is, where -c names no other. */
@@ -27,13 +25,7 @@ export function addServeCommand(program: Command, io: CommandIo, finish: Finish)
     .addOption(new Option('--config-base <DIR>').hideHelp());
   addServeFlags(command).action(async (flags: ServeCommandFlags) => {
     const file = flags.config ?? DEFAULT_CONFIG_FILE;
-    const load = await createLoader(file, flags.configBase);
-    finish(await serveConfig(io, load, flags));
+    const base = flags.configBase ?? null;
+    finish(await serveConfig(io, () => loadInThread({ file, base }), flags));
   });
-}
-
-async function createLoader(file: string, base: string | undefined): Promise<() => LoadResult> {
-  const { configFromObject, loadConfig } = await import('../config/load.js');
-  if (base === undefined) return () => loadConfig(file);
-  return () => configFromObject(JSON.parse(readFileSync(file, 'utf8')), base);
 }

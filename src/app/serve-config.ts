@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RouseError } from '../base/errors.js';
-import type { Logger, LogLevel } from '../base/log.js';
+import { growYoungGeneration } from '../base/heap.js';
+import type { Logger, LogLevel, LogOptions } from '../base/log.js';
 import type { LoadResult } from '../config/load.js';
 import type { Config } from '../config/model.js';
 import { type ConfigProblem, formatProblem } from '../config/problem.js';
@@ -24,6 +25,8 @@ export interface ServeFlags {
   readonly parentFd?: number;
   readonly scratch?: string;
 }
+
+type Loaded = Extract<LoadResult, { ok: true }>;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
@@ -62,14 +65,19 @@ function parseFd(text: string): number {
  */
 export async function serveConfig(
   io: CommandIo,
-  load: () => LoadResult,
+  load: () => Promise<LoadResult>,
   flags: ServeFlags,
 ): Promise<number> {
   try {
-    const { config, problems, reload } = loadFirst(load);
-    if (config) return await serveLoaded(io, config, reload, flags);
+    // Modules and configurations last: see there.
+    growYoungGeneration(false);
+    const loading = load();
+    const program = importProgram();
+    program.catch(() => {});
+    const first = await loading;
+    if (first.ok) return await serveLoaded(io, first, { load, flags, ...(await program) });
     if (flags.parentFd !== undefined) tellFailure(flags.parentFd, 'config');
-    for (const problem of problems) io.stderr.write(`rouse: ${describeProblem(problem)}\n`);
+    for (const problem of first.problems) io.stderr.write(`rouse: ${describeProblem(problem)}\n`);
     return 1;
   } catch (error) {
     const code = error instanceof RouseError ? error.code : 'system';
@@ -85,55 +93,58 @@ function describeProblem(problem: ConfigProblem): string {
   return formatProblem(problem).replace(/^<object>: /, '');
 }
 
-interface FirstLoad {
-  readonly config: Config | null;
-  readonly problems: readonly ConfigProblem[];
-  /** Gives the first result once more, lets go of it (it holds the whole text), then loads. */
-  reload(): LoadResult;
+interface Program {
+  readonly createLog: (options: LogOptions) => Logger;
+  readonly serve: Serve;
 }
 
-function loadFirst(load: () => LoadResult): FirstLoad {
-  let first: LoadResult | null = load();
-  return {
-    config: first.ok ? first.config : null,
-    problems: first.ok ? [] : first.problems,
-    reload() {
-      const result = first ?? load();
-      first = null;
-      return result;
-    },
-  };
+/** What only a supervisor needs, read while the configuration is. */
+async function importProgram(): Promise<Program> {
+  const [{ createLog }, { serve }] = await Promise.all([
+    import('../base/log.js'),
+    import('./serve.js') as Promise<{ serve: Serve }>,
+  ]);
+  return { createLog, serve };
 }
 
 async function serveLoaded(
   io: CommandIo,
-  config: Config,
-  load: () => LoadResult,
-  flags: ServeFlags,
+  loaded: Loaded,
+  {
+    load,
+    flags,
+    createLog,
+    serve,
+  }: Program & { load: () => Promise<LoadResult>; flags: ServeFlags },
 ): Promise<number> {
+  // Given once more, then let go of.
+  let first: Loaded | null = loaded;
+  const next = async () => {
+    const result = first ?? (await load());
+    first = null;
+    return applyToLog(result, flags.logLevel, log);
+  };
   const directories = resolveDirectories(flags, io.env, io.uid);
   await prepareDirectories(directories, io.uid);
   const { chooseLog } = await import('./log-format.js');
   const { format, journal } = chooseLog(flags.logFormat, io.stderr.isTerminal, io.env);
   const printReadable = format === 'readable';
-  const { createLog } = await import('../base/log.js');
   const log = createLog({
-    level: flags.logLevel ?? config.log.level,
+    level: flags.logLevel ?? loaded.config.log.level,
     name: 'rouse',
     pretty: printReadable,
     ...(journal === null ? {} : { journal }),
     colour: wantsColour(io.stderr, io.env),
   });
   if (flags.parentFd !== undefined) stopWhenClosed(flags.parentFd);
-  const { serve } = (await import('./serve.js')) as { serve: Serve };
   return serve({
-    load: () => applyToLog(load(), flags.logLevel, log),
+    load: next,
     ...directories,
     log,
     printReadable,
     journal,
     inheritFds: [flags.readyFd, flags.parentFd].filter((fd) => fd !== undefined),
-    onReady: (status) => {
+    onReady: (status, config) => {
       // Who waits for the announcement has an introduction of its own.
       if (flags.readyFd !== undefined) tell(flags.readyFd, READY_LINE);
       else if (printReadable) showHowToTry(io, config, status);

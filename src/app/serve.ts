@@ -42,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   try {
     const supervisor = await Supervisor.start({
-      config: configFrom(options),
+      config: await configFrom(options),
       runtimeDir,
       stateDir,
       packageRoot: PACKAGE_ROOT,
@@ -89,7 +89,7 @@ async function serveUntilStopped(
   try {
     await admin.listen();
     announcer.started();
-    options.onReady?.(await api.status());
+    options.onReady?.(await api.status(), supervisor.config);
     log.info(
       { event: 'started' },
       `${count(supervisor.config.services.length, 'service')}, ${count(supervisor.config.listeners.length, 'listener')}: ready`,
@@ -122,8 +122,8 @@ function watchedOf({ gateways, egress }: Supervisor): Watched[] {
   return [...gateways.watched, ...(egress.link === null ? [] : [egress.link])];
 }
 
-function configFrom({ load }: ServeOptions): Config {
-  const result = load();
+async function configFrom({ load }: ServeOptions): Promise<Config> {
+  const result = await load();
   if (result.ok) return result.config;
   throw new RouseError('config', result.problems.map(formatProblem).join('\n'));
 }

@@ -72,7 +72,7 @@ function finish(context: LoadContext, file: string | null, isLean = false): Load
   return { ok: true, config, warnings: context.warnings.sort(compareProblems) };
 }
 
-/** Shapes first, entry by entry; then, of the entries with the right shape, what they mean together. */
+/** Entry by entry; then, of the entries with the right shape, what they mean together. */
 function buildConfig(context: LoadContext, file: string | null, isLean: boolean): Config | null {
   const areFilesRight = context.problems.length === 0;
   const top = parse(topLevel, context.root, [], context);
@@ -83,8 +83,9 @@ function buildConfig(context: LoadContext, file: string | null, isLean: boolean)
   const gatewayShapes = parseEntries(gateway, 'gateways', context);
   if (areDefaultsRight) addDefaults(defaults, context);
   if (isLean) shareParts(context.root);
-  const serviceShapes = parseEntries(service, 'services', context);
-  if (top === null || !areDefaultsRight || !areFilesRight) return null;
+  const isUsable = top !== null && areDefaultsRight && areFilesRight;
+  const services = readServices(context, isUsable);
+  if (!isUsable) return null;
 
   const metrics = resolveMetrics(top, context);
   const byName = new Map<string, Listener>();
@@ -92,7 +93,6 @@ function buildConfig(context: LoadContext, file: string | null, isLean: boolean)
     byName.set(name, resolveListener(name, shape, top.trusted_proxies, context));
   }
   checkAddressConflicts(byName.values(), metrics?.address ?? null, context);
-  const services = resolveServices(serviceShapes, context);
   const names = new Set(Object.keys(top.listeners));
   checkRoutes(services, { byName, names }, context);
   const areGatewaysRight = gatewayShapes.size === Object.keys(top.gateways ?? {}).length;
@@ -164,17 +164,31 @@ function addDefaults(defaults: unknown, { root, marks }: LoadContext): void {
   root.services = merged;
 }
 
-function resolveServices(
-  shapes: ReadonlyMap<string, ServiceShape>,
+/** The services with the right shape, one after the other: of ten thousand no two shapes are there at once. */
+function readServices(context: LoadContext, isUsable: boolean): Service[] {
+  const entries = context.root.services;
+  if (!isMap(entries)) return [];
+  const names = new Set(Object.keys(entries));
+  const services: Service[] = [];
+  for (const [name, value] of Object.entries(entries)) {
+    const shape = parse(service, value, ['services', name], context);
+    if (shape === null || !isUsable) continue;
+    checkReached(name, shape, names, context);
+    const resolved = resolveService(name, shape, context);
+    if (resolved !== null) services.push(resolved);
+  }
+  return services;
+}
+
+function checkReached(
+  name: string,
+  { reach }: ServiceShape,
+  names: ReadonlySet<string>,
   context: LoadContext,
-): Service[] {
-  const names = new Set(Object.keys((context.root.services ?? {}) as object));
-  return [...shapes].flatMap(([name, shape]) => {
-    for (const target of Object.keys(shape.reach)) {
-      if (names.has(target)) continue;
-      const message = `there is no service "${target}"${didYouMean(target, names)}`;
-      context.problem(['services', name, 'reach', target], message, { at: 'key' });
-    }
-    return resolveService(name, shape, context) ?? [];
-  });
+): void {
+  for (const target of Object.keys(reach)) {
+    if (names.has(target)) continue;
+    const message = `there is no service "${target}"${didYouMean(target, names)}`;
+    context.problem(['services', name, 'reach', target], message, { at: 'key' });
+  }
 }

@@ -20,8 +20,8 @@ export interface AdminServiceSettings {
   /** Is told of reloads. */
   readonly announcer: Announcer;
   readonly version: string;
-  /** Reads the config anew; throws a `RouseError` of code `config` with every problem. */
-  readonly load: () => Config;
+  /** Reads the config anew; rejects with a `RouseError` of code `config` with every problem. */
+  readonly load: () => Promise<Config>;
 }
 
 /** Events that a slow reader may be behind; older ones are left out then. */
@@ -236,7 +236,7 @@ export class AdminService implements AdminApi {
 
   async reload(): Promise<ReloadReport> {
     const { announcer, load, supervisor } = this.settings;
-    return announcer.reload(async () => supervisor.reload(load()));
+    return announcer.reload(() => supervisor.reload(load));
   }
 
   async *events(signal: AbortSignal): AsyncIterable<StateEvent> {

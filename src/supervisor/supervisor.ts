@@ -214,9 +214,9 @@ export class Supervisor {
     this.identities.resolveAll(services.map((service) => ({ name: service.name, ...service.run })));
   }
 
-  /** Puts a new config into effect. Rejects with a `RouseError`, and the old one goes on unchanged. */
-  reload(config: Config): Promise<ReloadReport> {
-    const change = this.#changing.then(() => this.#reload(config));
+  /** Puts the config that `load` gives into effect. Rejects with a `RouseError`, and the old one goes on unchanged. */
+  reload(load: () => Promise<Config>): Promise<ReloadReport> {
+    const change = this.#changing.then(async () => this.#reload(await load()));
     this.#changing = change.catch(() => {});
     return change;
   }
