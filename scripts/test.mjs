@@ -24,6 +24,7 @@ const DEBIAN_PACKAGES = [
   'perl',
   'debootstrap',
   'systemd-container',
+  'groff-base',
 ];
 
 const CHECKS = [

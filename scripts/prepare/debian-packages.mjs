@@ -13,6 +13,7 @@ const COMMANDS = {
   'util-linux': 'unshare',
   iproute2: 'ip',
   procps: 'pgrep',
+  'groff-base': 'groff',
   perl: 'perl',
   debootstrap: 'debootstrap',
   'systemd-container': 'systemd-nspawn',

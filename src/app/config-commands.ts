@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { RouseError } from '../base/errors.js';
 import type { Config } from '../config/model.js';
 import { RUNTIME_DIR_FLAG } from './client-commands.js';
 import type { CommandIo, Finish } from './command-io.js';
 
 import { CONFIG_FLAG, DEFAULT_CONFIG_FILE } from './serve-command.js';
+import { readVersion } from './version.js';
 
 /** The commands that only look at a configuration, or at what may stand in one. */
 export function addConfigCommands(program: Command, io: CommandIo, finish: Finish): void {
@@ -31,6 +33,20 @@ export function addConfigCommands(program: Command, io: CommandIo, finish: Finis
       if (!write) return io.stdout.write(renderReference());
       writeFileSync(new URL('../../config/REFERENCE.md', import.meta.url), renderReference());
     });
+  // For packages: `man -l` shows them.
+  program.command('manual <PAGE>', { hidden: true }).action(async (page: string) => {
+    io.stdout.write(await renderPage(program, page));
+  });
+}
+
+async function renderPage(program: Command, page: string): Promise<string> {
+  if (page === 'rouse.1')
+    return (await import('./man-page.js')).renderManPage(program, readVersion());
+  if (page !== 'rouse.yaml.5') {
+    throw new RouseError('usage', `there is no page ${page}; rouse.1 and rouse.yaml.5 are there`);
+  }
+  const { renderConfigManPage } = await import('../config/man-page.js');
+  return renderConfigManPage(readVersion());
 }
 
 async function check(

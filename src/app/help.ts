@@ -5,6 +5,13 @@ const INDENT = ' '.repeat(7);
 const DEEPER = ' '.repeat(14);
 const MAX_WIDTH = 80;
 
+/** What exit codes mean where a command doesn't say more. */
+export const EXIT_MEANINGS = {
+  0: 'Done.',
+  1: 'It failed; standard error says why.',
+  2: 'Wrong usage.',
+};
+
 /** A command's help, arranged as a man page (man-pages(7)). */
 export function renderHelp(command: Command, columns: number): string {
   const width = Math.min(columns, MAX_WIDTH);
@@ -33,7 +40,8 @@ function manualOf(name: string): Manual {
   );
 }
 
-function optionsOf(command: Command): [string, string][] {
+/** An option and its sentence, each. */
+export function optionsOf(command: Command): [string, string][] {
   const help = command.createHelp();
   return help
     .visibleOptions(command)
@@ -47,8 +55,7 @@ function renderCommands(): string[] {
 }
 
 function renderExitStatus(manual: Manual, width: number): string[] {
-  const meanings = { 0: 'Done.', 1: 'It failed; standard error says why.', 2: 'Wrong usage.' };
-  const shown = { ...meanings, ...manual.exitStatus };
+  const shown = { ...EXIT_MEANINGS, ...manual.exitStatus };
   return Object.entries(shown).flatMap(([code, meaning]) =>
     wrap(`${code}  ${meaning}`, INDENT, width, '   '),
   );

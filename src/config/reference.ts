@@ -2,29 +2,47 @@ import * as z from 'zod';
 import { config } from './schema/config.js';
 import { type KeyEntry, listKeys } from './schema-tree.js';
 
+/** What holds for the whole file. */
+export const PRINCIPLES = `A configuration is a YAML 1.2 file. Unknown keys are errors, and every error names file, line and
+column. Relative paths count from the file they stand in, but for Unix upstreams, which are the
+service's own. Integers that start with a zero are text.`;
+
+/** How values are written. */
+export const FORMS: readonly (readonly [form: string, is: string])[] = [
+  ['duration', '`500ms`, `30s`, `5m`, `2h`, `1d`; less than 25 days'],
+  ['size', '`64K`, `256M`, `2G`, `1T` (powers of 1024), or bytes'],
+  ['rate', '`100/s`, `600/m`, `1000/h`'],
+  ['name', 'letters, digits, `.`, `_` and `-`, 63 at most; starts with a letter or a digit'],
+  [
+    'address',
+    '`0.0.0.0:80`, `[::]:443`, `127.0.0.1:2000-2099`, `unix:PATH`, `systemd:NAME`; port 0: the kernel chooses',
+  ],
+  [
+    'host name',
+    'compared without case, port and trailing dot; `*.example.com`: exactly one more label',
+  ],
+];
+
+/** The words for when a change takes effect. */
+export const TAKES_EFFECT = `A change takes effect after \`rouse reload\` or SIGHUP: *at once*; at the *next start* of the
+service (at once where it is asleep); when the *listener reopens* or the *gateway restarts*, which
+the reload does; or with a *restart of rouse*.`;
+
 const INTRODUCTION = `# Configuration reference
 
 Generated from the schema in \`src/config/schema/\`; a test holds the two together.
 
-A configuration is a YAML 1.2 file. Unknown keys are errors, and every error names file, line and
-column. Relative paths count from the file they stand in, but for Unix upstreams, which are the
-service's own. Integers that start with a zero are text.
+${PRINCIPLES}
 
 | form | is |
 |---|---|
-| duration | \`500ms\`, \`30s\`, \`5m\`, \`2h\`, \`1d\`; less than 25 days |
-| size | \`64K\`, \`256M\`, \`2G\`, \`1T\` (powers of 1024), or bytes |
-| rate | \`100/s\`, \`600/m\`, \`1000/h\` |
-| name | letters, digits, \`.\`, \`_\` and \`-\`, 63 at most; starts with a letter or a digit |
-| address | \`0.0.0.0:80\`, \`[::]:443\`, \`127.0.0.1:2000-2099\`, \`unix:PATH\`, \`systemd:NAME\`; port 0: the kernel chooses |
-| host name | compared without case, port and trailing dot; \`*.example.com\`: exactly one more label |
+${FORMS.map(([form, is]) => `| ${form} | ${is} |`).join('\n')}
 
-The last column says when a change takes effect after \`rouse reload\` or SIGHUP: *at once*; at the
-*next start* of the service (at once where it is asleep); when the *listener reopens* or the
-*gateway restarts*, which the reload does; or with a *restart of rouse*.
+${TAKES_EFFECT} The last column says which.
 `;
 
-const SECTIONS: readonly { readonly title: string; readonly prefix: string }[] = [
+/** The parts of the page, by where their keys stand. */
+export const SECTIONS: readonly { readonly title: string; readonly prefix: string }[] = [
   { title: 'Top level', prefix: '' },
   { title: 'listeners.NAME', prefix: 'listeners.NAME.' },
   { title: 'services.NAME (and defaults)', prefix: 'services.NAME.' },
@@ -54,7 +72,8 @@ export function renderReference(): string {
   return `${[INTRODUCTION.trimEnd(), ...sections].join('\n\n')}\n`;
 }
 
-function sectionOf(path: string): string {
+/** The prefix of the part that a key belongs to. */
+export function sectionOf(path: string): string {
   const longest = SECTIONS.map(({ prefix }) => prefix).filter((prefix) => path.startsWith(prefix));
   return longest.at(-1) ?? '';
 }
