@@ -25,6 +25,7 @@ const DEBIAN_PACKAGES = [
   'debootstrap',
   'systemd-container',
   'groff-base',
+  'lintian',
 ];
 
 const CHECKS = [

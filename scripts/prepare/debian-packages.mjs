@@ -14,6 +14,7 @@ const COMMANDS = {
   iproute2: 'ip',
   procps: 'pgrep',
   'groff-base': 'groff',
+  lintian: 'lintian',
   perl: 'perl',
   debootstrap: 'debootstrap',
   'systemd-container': 'systemd-nspawn',
