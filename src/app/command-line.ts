@@ -5,6 +5,7 @@ import { addClientCommands } from './client-commands.js';
 import type { CommandIo, Finish } from './command-io.js';
 import { addConfigCommands } from './config-commands.js';
 import { renderHelp } from './help.js';
+import { addInstallUnitsCommand } from './install-units.js';
 import { addRunCommand } from './run-command.js';
 import { addServeCommand } from './serve-command.js';
 import { readVersion } from './version.js';
@@ -47,6 +48,7 @@ function createProgram(io: CommandIo, finish: Finish): Command {
   addRunCommand(program, io, finish);
   addConfigCommands(program, io, finish);
   addClientCommands(program, io);
+  addInstallUnitsCommand(program, io);
   program.command('version').action(() => io.stdout.write(`rouse ${readVersion()}\n`));
   return program;
 }

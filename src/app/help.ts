@@ -50,7 +50,7 @@ export function optionsOf(command: Command): [string, string][] {
 
 function renderCommands(): string[] {
   return Object.entries(MANUALS).map(
-    ([name, manual]) => `${INDENT}${name.padEnd(9)}${manual.summary}`,
+    ([name, manual]) => `${INDENT}${name.padEnd(15)}${manual.summary}`,
   );
 }
 

@@ -213,6 +213,23 @@ export const MANUALS = {
     files: RUNTIME_FILES,
     examples: [['rouse check && rouse reload', 'Puts an edited configuration in place.']],
   },
+  'install-units': {
+    summary: 'install units for systemd',
+    synopsis: ['[--write | --remove] [--directory DIR]'],
+    description: [
+      'Shows the units rouse.service, rouse@.service and rouse.socket as they would be written for ' +
+        'this installation, and where; writes nothing without --write. The Debian package brings ' +
+        'its own: this is for npm install -g.',
+      'rouse@NAME.service runs /etc/rouse/NAME.yaml beside others. Files that this command did not ' +
+        'write are never replaced; your own settings belong into drop-ins (systemctl edit).',
+    ],
+    exitStatus: { 1: 'A unit could not be written, or a foreign file stands in its place.' },
+    files: { '/etc/systemd/system': 'Where the units go, unless --directory says otherwise.' },
+    examples: [
+      ['rouse install-units | less', 'Shows what would be written.'],
+      ['rouse install-units --write && systemctl enable --now rouse', 'Installs and starts it.'],
+    ],
+  },
   schema: {
     summary: 'print the JSON Schema of the configuration',
     synopsis: [''],
