@@ -42,7 +42,8 @@ export function renderUnit(unit: string, program: readonly string[]): string {
         ? line.replace(/(?<==[-@:+!]*)\/usr\/bin\/rouse(?= |$)/, () => command)
         : line,
     );
-  if (!lines.some((line) => line.includes(PACKAGED_PROGRAM))) return `${MARK}\n${lines.join('\n')}`;
+  const isLeft = (line: string) => !line.startsWith('#') && line.includes(PACKAGED_PROGRAM);
+  if (!lines.some(isLeft)) return `${MARK}\n${lines.join('\n')}`;
   throw new RouseError('system', 'a unit names its program where it cannot be replaced');
 }
 
