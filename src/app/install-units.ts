@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { messageOf, RouseError } from '../base/errors.js';
+import { RUNTIME_DIR_FLAG } from './client-commands.js';
 import type { CommandIo } from './command-io.js';
 import { planUnits, removeUnits, type UnitFile, writeUnits } from './unit-files.js';
 
@@ -31,6 +32,7 @@ export function addInstallUnitsCommand(program: Command, io: CommandIo): void {
     .option('--write', 'Write them, and tell systemd')
     .option('--remove', 'Remove those that were written')
     .option('--directory <DIR>', `Where units go (${UNIT_DIRECTORY})`, UNIT_DIRECTORY)
+    .option(...RUNTIME_DIR_FLAG)
     .action((flags: Flags) => installUnits(io, flags));
 }
 

@@ -58,7 +58,7 @@ test('--help has the sections of a man page and names every command', async () =
 
 test('every command has a page', async () => {
   const pages = await Promise.all(COMMANDS.map((command) => run([command, '--help'])));
-  const names = pages.map(({ stdout }) => stdout.match(/^NAME\n {7}(rouse \w+) - /)?.[1]);
+  const names = pages.map(({ stdout }) => stdout.match(/^NAME\n {7}(rouse [\w-]+) - /)?.[1]);
   expect(names).toEqual(COMMANDS.map((command) => `rouse ${command}`));
   const hidden = pages.filter(({ stdout }) => /--(ready|parent)-fd|--scratch/.test(stdout));
   expect(hidden).toEqual([]);
