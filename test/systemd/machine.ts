@@ -107,11 +107,13 @@ export class Machine implements AsyncDisposable {
     return runToEnd([...enter, ...shell], input === undefined ? {} : { input });
   }
 
-  /** What a command printed to standard output; rejects, with all that it printed, when it fails. */
+  /** What a command printed to standard output; rejects, with all that it printed and the end of the journal, when it fails. */
   async check(command: string, input?: string): Promise<string> {
     const { code, stdout, stderr } = await this.run(command, input);
     if (code === 0) return stdout;
-    throw new Error(`${command}: ended with ${code}\n${stdout}${stderr}`);
+    const journal = await this.run('journalctl --sync; journalctl -n 20 -o cat --no-pager');
+    const printed = `${stdout}${stderr}\nthe journal:\n${journal.stdout}`;
+    throw new Error(`${command}: ended with ${code}\n${printed}`);
   }
 
   /** Writes a file, with its directories; an object as JSON, which is YAML too. */
