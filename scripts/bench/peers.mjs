@@ -8,7 +8,7 @@ import { describeMachine } from './machine.mjs';
 import { renderPeers } from './render-peers.mjs';
 
 const WRONG_USAGE = 2;
-const QUICK = { rounds: '2', seconds: '0.5' };
+const QUICK = { rounds: '2', seconds: '0.5', 'warm-up': '2000' };
 const OPTIONS = {
   only: { type: 'string' },
   contenders: { type: 'string' },

@@ -4,7 +4,7 @@ export function answerMessages(answer) {
     try {
       process.send((await answer(message)) ?? {});
     } catch (error) {
-      process.send({ error: error.stack ?? String(error) });
+      process.send({ error: error.message });
     }
   });
   process.once('disconnect', () => process.exit());
