@@ -54,7 +54,6 @@ function readOptions() {
 function prepare() {
   requirePlatform();
   ensureNodeModules();
-  ensureDebianPackages(['bubblewrap', 'perl']);
   if (isBuilt()) return;
   say('building (tsc)');
   const faults = build();
@@ -63,6 +62,7 @@ function prepare() {
 
 async function compareDirectly() {
   const options = readOptions();
+  ensureDebianPackages(['bubblewrap', 'perl']);
   prepare();
   const { runThroughput } = await import('../test/bench/throughput.mjs');
   const { runColdStart } = await import('../test/bench/cold-start.mjs');

@@ -1,10 +1,13 @@
 // npm run bench -- peers: rouse beside HAProxy, nginx and others, on one backend.
-import { existsSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ROWS } from '../../test/bench/peers/rows.mjs';
 import { hasCommand } from '../prepare/debian-packages.mjs';
 import { say } from '../prepare/say.mjs';
 import { describeMachine } from './machine.mjs';
+import { placeInMarkdown, renderMarkdown } from './markdown-peers.mjs';
 import { renderPeers } from './render-peers.mjs';
 
 const WRONG_USAGE = 2;
@@ -17,6 +20,8 @@ const OPTIONS = {
   'warm-up': { type: 'string', default: '20000' },
   quick: { type: 'boolean', default: false },
   json: { type: 'string' },
+  markdown: { type: 'string' },
+  from: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 };
 
@@ -32,6 +37,8 @@ in alternating rounds, every answer compared. It installs nothing; what is missi
   --warm-up N          requests to each before, at least (${OPTIONS['warm-up'].default})
   --quick              ${QUICK.rounds} rounds of ${QUICK.seconds} seconds: for a first look
   --json FILE          writes all figures
+  --markdown FILE      puts the table of the README between its marks in FILE
+  --from FILE          takes the figures of an earlier --json instead of measuring
   --help               this
 
 rows:
@@ -103,10 +110,27 @@ function stopOnSignals(stop) {
   }
 }
 
-/** Runs the comparison; `prepare` builds what is measured. */
-export async function comparePeers(args, prepare) {
-  const options = readOptions(args);
-  if (options.help) return say(HELP);
+/** The first thing that looks like a version in what a program says of itself; null: nothing does. */
+function readVersion({ program, versionFlag }) {
+  if (versionFlag === undefined) return null;
+  try {
+    const command = `'${program}' ${versionFlag} 2>&1`;
+    const text = execFileSync('/bin/sh', ['-c', command], { encoding: 'utf8' });
+    return /\d+(\.\d+)+|\b\d{3}\b/.exec(text)?.[0] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+const readVersions = (contenders) =>
+  Object.fromEntries(
+    contenders.flatMap((contender) => {
+      const version = readVersion(contender);
+      return version === null ? [] : [[contender.name, version]];
+    }),
+  );
+
+async function measure(options, prepare) {
   if (process.getuid() !== 0) refuse('peers must be run by root: backends go into VPSs');
   prepare();
   const { compare } = await import('../../test/bench/peers/compare.mjs');
@@ -117,12 +141,26 @@ export async function comparePeers(args, prepare) {
   const missing = chosen.filter((contender) => !taking.includes(contender));
   reportMissing(missing);
   stopOnSignals(close);
-  const machine = describeMachine();
-  const rows = await compare(options.rows, taking, options, say);
   const { rounds, seconds } = options;
-  const report = { machine, rounds, seconds, missing: missing.map(({ name }) => name), rows };
-  if (options.json !== undefined)
-    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  const machine = { ...describeMachine(), versions: readVersions(taking) };
+  const rows = await compare(options.rows, taking, options, say);
+  const names = missing.map(({ name }) => name);
+  return { machine, loadAfter: loadavg()[0], rounds, seconds, missing: names, rows };
+}
+
+const readReport = (file) => JSON.parse(readFileSync(file, 'utf8'));
+
+/** Runs the comparison; `prepare` builds what is measured. */
+export async function comparePeers(args, prepare) {
+  const options = readOptions(args);
+  if (options.help) return say(HELP);
+  const { from, json, markdown } = options;
+  const report = from === undefined ? await measure(options, prepare) : readReport(from);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  if (markdown !== undefined) {
+    const text = placeInMarkdown(readFileSync(markdown, 'utf8'), renderMarkdown(report));
+    writeFileSync(markdown, text);
+  }
   say();
   say(renderPeers(report));
 }

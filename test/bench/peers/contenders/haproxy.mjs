@@ -55,5 +55,6 @@ export const haproxy = {
   name: 'haproxy',
   packages: ['haproxy'],
   program: 'haproxy',
+  versionFlag: '-v',
   start: startOnPort(makeFile, (file) => ['haproxy', '-db', '-f', file]),
 };

@@ -85,6 +85,7 @@ export const nginx = {
   name: 'nginx',
   packages: ['nginx', 'libnginx-mod-stream'],
   program: 'nginx',
+  versionFlag: '-v',
   isComplete: () => existsSync(STREAM_MODULE),
   start: startOnPort(makeFile, (file, { path }) => ['nginx', '-p', path, '-c', file]),
 };

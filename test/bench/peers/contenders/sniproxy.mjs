@@ -24,5 +24,6 @@ export const sniproxy = {
   name: 'sniproxy',
   packages: ['sniproxy'],
   program: 'sniproxy',
+  versionFlag: '-V',
   start: startOnPort(makeFile, (file) => ['sniproxy', '-f', '-n', '19000', '-c', file]),
 };

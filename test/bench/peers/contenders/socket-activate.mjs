@@ -29,5 +29,6 @@ export const socketActivate = {
   name: 'socket-activate',
   packages: ['systemd'],
   program: PROGRAM,
+  versionFlag: '--version',
   start,
 };

@@ -11,6 +11,7 @@ export const socketProxyd = {
   name: 'socket-proxyd',
   packages: ['systemd'],
   program: PROGRAM,
+  versionFlag: '--version',
   async start(row, backend) {
     const [backendPort] = await backend.listenForPeers(row);
     const fd = listenOn({ kind: 'inet', host: '127.0.0.1', port: 0 }, 4096);

@@ -25,6 +25,7 @@ export const xinetd = {
   name: 'xinetd',
   packages: ['xinetd'],
   program: 'xinetd',
+  versionFlag: '-version',
   start: startOnPort(makeFile, (file, { path }) => {
     return ['xinetd', '-dontfork', '-f', file, '-pidfile', `${path}/xinetd.pid`];
   }),
