@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { GatewayConfig, GatewayListener } from '../ipc/gateway-config.js';
+import type { HostReading } from './host-name.js';
 
 /**
  * The seam between what moves bytes (an engine) and what decides (access, limits, routes, leases).
@@ -137,6 +138,13 @@ export interface RouteTable {
     destination: { readonly ip: string; readonly port: number } | null,
     host: string | null,
     sni: string | null,
+  ): RouteMatch | null;
+  /** As `match`, for a host that was read in the bytes of a request. */
+  matchHost(
+    listener: string,
+    destination: { readonly ip: string; readonly port: number } | null,
+    bytes: Uint8Array,
+    host: HostReading | null,
   ): RouteMatch | null;
   listener(name: string): GatewayListener | null;
 }

@@ -14,7 +14,7 @@ const DOT = 0x2e;
 const BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
 /** FNV-1a. */
-const HASH_START = 0x811c9dc5 | 0;
+export const NAME_HASH_START = 0x811c9dc5 | 0;
 const HASH_PRIME = 0x01000193;
 
 /** The byte in lower case where a label may have it (letters, digits, hyphen, underscore), else 0. */
@@ -23,7 +23,13 @@ const LABEL = Uint8Array.from({ length: 256 }, (_, byte) => {
   return /[a-zA-Z0-9_-]/.test(character) ? character.toLowerCase().charCodeAt(0) : 0;
 });
 
-function addToHash(hash: number, lower: number): number {
+/** A byte of a name or IPv6 address in lower case. */
+export function lowerCase(byte: number): number {
+  return (LABEL[byte] as number) || byte;
+}
+
+/** The next byte of a name, in lower case, added to a hash. */
+export function addToNameHash(hash: number, lower: number): number {
   return Math.imul(hash ^ lower, HASH_PRIME);
 }
 
@@ -56,20 +62,20 @@ export class HostReading {
   readName(bytes: Uint8Array, start: number, end: number): number {
     this.literal = null;
     this.start = start;
-    let hash = HASH_START;
+    let hash = NAME_HASH_START;
     let labelAt = start;
     let at = start;
     for (; at < end; at += 1) {
       const byte = bytes[at] as number;
       const lower = LABEL[byte] as number;
       if (lower !== 0) {
-        hash = addToHash(hash, lower);
+        hash = addToNameHash(hash, lower);
         continue;
       }
       if (byte !== DOT) break;
       if (at === labelAt || at - labelAt > MAX_LABEL_BYTES) return -1;
       if (at + 1 === end || bytes[at + 1] === COLON) break;
-      hash = addToHash(hash, DOT);
+      hash = addToNameHash(hash, DOT);
       labelAt = at + 1;
     }
     this.end = at;

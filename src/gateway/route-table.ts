@@ -2,6 +2,12 @@ import { CidrMap } from '../base/cidr-map.js';
 import { type Ip, parseCidr, parseIp, stripZone } from '../base/ip.js';
 import type { GatewayConfig, GatewayRoute, GatewayService } from '../ipc/gateway-config.js';
 import type { RouteMatch, RouteTable } from './engine.js';
+import type { HostReading } from './host-name.js';
+import { hashOf, NameIndex } from './name-index.js';
+
+const DOT = 0x2e;
+
+type Destination = Parameters<RouteTable['match']>[1];
 
 /** What the client connected to, read once for a look-up. */
 interface Place {
@@ -33,16 +39,28 @@ export function buildRouteTable(config: GatewayConfig): RouteTable {
       else unnamed.add(route, match);
     }
   }
+  const usesDestinations = config.services.some(({ routes }) =>
+    routes.some(({ destination }) => destination !== null),
+  );
+  const placeOf = (listener: string, destination: Destination): Place => ({
+    listener,
+    ip: usesDestinations && destination !== null ? parseIp(stripZone(destination.ip)) : null,
+    port: destination?.port ?? 0,
+  });
+  const fixedOf = (listener: string) => listeners.get(listener)?.fixedService ?? null;
   return {
-    match(listenerName, destination, host, sni) {
-      const fixedService = listeners.get(listenerName)?.fixedService ?? null;
+    match(listener, destination, host, sni) {
+      const fixedService = fixedOf(listener);
       if (fixedService !== null) return fixed.get(fixedService) ?? null;
-      const place: Place = {
-        listener: listenerName,
-        ip: destination === null ? null : parseIp(stripZone(destination.ip)),
-        port: destination?.port ?? 0,
-      };
+      const place = placeOf(listener, destination);
       return byHost.find(host, place) ?? bySni.find(sni, place) ?? unnamed.find(place);
+    },
+    matchHost(listener, destination, bytes, host) {
+      const fixedService = fixedOf(listener);
+      if (fixedService !== null) return fixed.get(fixedService) ?? null;
+      const place = placeOf(listener, destination);
+      const named = host === null ? null : byHost.findHost(bytes, host, place);
+      return named ?? unnamed.find(place);
     },
     listener: (name) => listeners.get(name) ?? null,
   };
@@ -80,12 +98,12 @@ function toMatch(service: GatewayService, index: number): RouteMatch | null {
 }
 
 /** Most names have one route and nothing else: then it stands here itself. */
-type NamedRoutes = Map<string, RouteMatch | PlaceTable>;
+type NamedRoutes = NameIndex<RouteMatch | PlaceTable>;
 
 /** Routes by name: exact ones, and `*.` before what they end in. */
 class NameTable {
-  readonly #exact: NamedRoutes = new Map();
-  readonly #wildcard: NamedRoutes = new Map();
+  readonly #exact: NamedRoutes = new NameIndex();
+  readonly #wildcard: NamedRoutes = new NameIndex();
 
   add(name: string, route: GatewayRoute, match: RouteMatch | null): void {
     if (match === null) return;
@@ -104,15 +122,24 @@ class NameTable {
 
   find(name: string | null, place: Place): RouteMatch | null {
     if (name === null) return null;
-    const exact = findIn(this.#exact, name, place);
+    const exact = findAt(this.#exact.get(name), place);
     if (exact) return exact;
     const dot = name.indexOf('.');
-    return dot < 1 ? null : findIn(this.#wildcard, name.slice(dot + 1), place);
+    return dot < 1 ? null : findAt(this.#wildcard.get(name.slice(dot + 1)), place);
+  }
+
+  findHost(bytes: Uint8Array, host: HostReading, place: Place): RouteMatch | null {
+    if (host.literal !== null) return this.find(host.literal, place);
+    const { start, end, hash } = host;
+    const exact = findAt(this.#exact.find(bytes, start, end, hash), place);
+    if (exact || this.#wildcard.size === 0) return exact;
+    const suffix = bytes.indexOf(DOT, start) + 1;
+    if (suffix === 0 || suffix >= end) return null;
+    return findAt(this.#wildcard.find(bytes, suffix, end, hashOf(bytes, suffix, end)), place);
   }
 }
 
-function findIn(named: NamedRoutes, name: string, place: Place): RouteMatch | null {
-  const found = named.get(name);
+function findAt(found: RouteMatch | PlaceTable | undefined, place: Place): RouteMatch | null {
   return found instanceof PlaceTable ? found.find(place) : (found ?? null);
 }
 

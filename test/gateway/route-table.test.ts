@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cidrContains, parseCidr, parseIp } from '../../src/base/ip.js';
+import type { RouteTable } from '../../src/gateway/engine.js';
+import { HostReading } from '../../src/gateway/host-name.js';
 import { buildRouteTable } from '../../src/gateway/route-table.js';
 import type {
   GatewayConfig,
@@ -199,6 +201,7 @@ it('any routes are chosen between as the contract says', () => {
           sni: isTls ? host : null,
         };
         const match = built.match(listener, destination, asked.host, asked.sni);
+        if (!isTls) expect(matchSpelled(built, listener, destination, host)).toBe(match);
         const best = rank(routes, asked);
         if (best.length === 0) expect(match).toBeNull();
         else expect(best).toContain(match?.service);
@@ -207,6 +210,19 @@ it('any routes are chosen between as the contract says', () => {
     { seed: 1, numRuns: 1_000 },
   );
 });
+
+/** As a request spells the host. */
+function matchSpelled(
+  built: RouteTable,
+  listener: string,
+  destination: Asked['destination'],
+  host: string | null,
+) {
+  const bytes = Buffer.from(`Host: ${host?.toUpperCase()}.:80`);
+  const reading = new HostReading();
+  if (host !== null) expect(reading.read(bytes, 'Host: '.length, bytes.length)).toBe(true);
+  return built.matchHost(listener, destination, bytes, host === null ? null : reading);
+}
 
 interface Asked {
   readonly listener: string;

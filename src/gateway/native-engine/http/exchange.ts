@@ -30,6 +30,7 @@ export class Exchange {
   #relayed: RelayedRequest | null = null;
   #abort: AbortController | null = null;
   #heldMs = 0;
+  #isLogged = false;
 
   constructor(
     readonly client: ClientConnection,
@@ -48,12 +49,14 @@ export class Exchange {
     if (client.refusal !== null) return this.refuse(new Refusal(client.refusal));
     if (listener.redirect === 'https') return this.#redirect();
     const table = host.router.current;
-    const match = table.match(listener.name, accepted.destination, head.host, null);
+    const place = head.hasAuthority ? head.place : null;
+    const match = table.matchHost(listener.name, accepted.destination, head.bytes, place);
     if (!match) return this.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
     this.#match = match;
     const path = client.front.pathOf(match, table);
     if (!path) return this.refuse(new Refusal('no-route', null, head.host ?? 'no host'));
-    if (host.logsAccess) head.settle();
+    this.#isLogged = host.logsAccess;
+    if (this.#isLogged) head.settle();
     try {
       this.#relayOrHold(path);
     } catch (thrown) {
@@ -210,7 +213,7 @@ export class Exchange {
 
   logAccess(status: number, bytesIn: number, bytesOut: number): void {
     const { client, head } = this;
-    if (!this.#match) return;
+    if (!this.#match || !this.#isLogged) return;
     client.front.context.host.logAccess({
       listener: client.listener.name,
       service: this.#match.service,
