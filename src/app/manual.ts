@@ -50,12 +50,16 @@ export const MANUALS = {
     summary: 'run the services of a configuration in the foreground',
     synopsis: ['[-c FILE] [OPTIONS]'],
     description: [
-      'Takes the listening sockets and starts each service when somebody asks for it. Sends ' +
-        'READY=1 to NOTIFY_SOCKET when every listener takes connections.',
+      'Takes the listening sockets and starts each service when somebody asks for it. Tells the ' +
+        'service manager on NOTIFY_SOCKET when every listener takes connections, what is awake, ' +
+        'that it reloads or stops, and, where WATCHDOG_USEC is set, that all is well.',
       'SIGHUP reloads the configuration; one that is wrong changes nothing. SIGTERM lets open ' +
-        'connections finish and stops; a second one stops at once. On a terminal, so do Ctrl-C ' +
-        'and closing the terminal.',
-      'The log goes to standard error: JSON lines, or readable ones on a terminal.',
+        'connections finish, for drain_timeout at most, and stops services, those that reach ' +
+        'others first; a second one stops at once. On a terminal, so do Ctrl-C and closing the ' +
+        'terminal.',
+      'The log goes to standard error: JSON lines, or readable ones on a terminal. Under systemd it ' +
+        'goes to the journal, with the fields SERVICE, LISTENER, SOURCE, GATEWAY, EVENT and others; ' +
+        'so does what services print, each line with its SERVICE.',
     ],
     exitStatus: { 1: 'The configuration is wrong, or an address or an isolation cannot be had.' },
     files: { ...CONFIG_FILE, ...RUNTIME_FILES, ...STATE_FILES },

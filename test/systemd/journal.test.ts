@@ -16,12 +16,12 @@ const CONFIG = {
       routes: [{ listener: 'web', host: 'hello' }],
       run: { command: ['./http-hello.js', '3000'], directory: GUEST_FIXTURES },
       upstream: 'tcp:3000',
-      egress: ['192.0.2.1:443'],
     },
     talk: {
       routes: [{ listener: 'shell' }],
       run: { command: ['sh', '-c', 'read -r line; eval "$line"'] },
       upstream: 'stdio',
+      egress: ['192.0.2.1:443'],
     },
     broken: {
       routes: [{ listener: 'web', host: 'broken' }],
@@ -31,22 +31,12 @@ const CONFIG = {
   },
 };
 
-const UNIT = `[Service]
-Type=notify
-ExecStart=/usr/bin/rouse serve
-RuntimeDirectory=rouse
-StateDirectory=rouse
-Delegate=yes
-KillMode=mixed
-`;
-
 describe.skipIf(whyNoSystemd !== null)(titled('the journal'), { timeout: 120_000 }, () => {
   let machine: Machine;
   beforeAll(async () => {
     machine = await Machine.boot();
-    await machine.write('/run/systemd/system/rouse.service', UNIT);
     await machine.write('/etc/rouse/rouse.yaml', CONFIG);
-    await machine.check('systemctl daemon-reload; systemctl start rouse');
+    await machine.check('systemctl start rouse');
   });
   afterAll(() => machine?.[Symbol.asyncDispose]());
 
@@ -102,6 +92,14 @@ describe.skipIf(whyNoSystemd !== null)(titled('the journal'), { timeout: 120_000
     });
     expect(await machine.journal('rouse', '-o cat SYSLOG_IDENTIFIER=talk')).toContain('\\x1b[2J');
     expect(await machine.check('rouse logs talk')).toContain('<4>nearly full');
+  });
+
+  test('has what services tried to reach outside, and were refused', async () => {
+    await talk('curl -s https://198.51.100.1/');
+    expect(await entry('COMPONENT=egress SERVICE=talk')).toMatchObject({
+      ...{ EVENT: 'egress', VERDICT: 'denied', TARGET: '198.51.100.1:443', PRIORITY: '4' },
+      _SYSTEMD_UNIT: 'rouse.service',
+    });
   });
 
   const status = async (service: string) =>
