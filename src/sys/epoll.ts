@@ -1,5 +1,5 @@
 import { closeFd } from './descriptors.js';
-import { checked, libc, NativeMemory } from './libc.js';
+import { checked, lastErrno, libc, NativeMemory, SystemError } from './libc.js';
 
 /** Event bits (epoll_ctl(2)). */
 export const EPOLLIN = 0x001;
@@ -29,9 +29,10 @@ const ADD = 1;
 const DELETE = 2;
 const MODIFY = 3;
 const BATCH = 256;
-/** struct epoll_event is packed on x64 only. */
-const EVENT_BYTES = process.arch === 'x64' ? 12 : 16;
-const DATA_OFFSET = process.arch === 'x64' ? 4 : 8;
+/** struct epoll_event in words of 32 bits: the events, then (packed on x64 only) 64 bits of data. */
+const DATA_WORD = process.arch === 'x64' ? 1 : 2;
+const EVENT_WORDS = DATA_WORD + 2;
+const WORD_BYTES = 4;
 
 /**
  * An epoll set (epoll(7)). Each descriptor is registered with a tag of 32 bits, which comes back with
@@ -39,15 +40,12 @@ const DATA_OFFSET = process.arch === 'x64' ? 4 : 8;
  */
 export class Epoll {
   readonly #fd = checked(epollCreate1(EPOLL_CLOEXEC), 'epoll_create1');
-  readonly #event = new NativeMemory(EVENT_BYTES);
-  readonly #events = new NativeMemory(EVENT_BYTES * BATCH);
+  readonly #event = new NativeMemory(EVENT_WORDS * WORD_BYTES);
+  readonly #events = new NativeMemory(EVENT_WORDS * WORD_BYTES * BATCH);
   readonly #eventAddress = Number(this.#event.address);
   readonly #eventsAddress = Number(this.#events.address);
-  readonly #view = new DataView(
-    this.#events.bytes.buffer,
-    this.#events.bytes.byteOffset,
-    this.#events.bytes.length,
-  );
+  readonly #eventWords = wordsOf(this.#event);
+  readonly #eventsWords = wordsOf(this.#events);
 
   /** Throws a `SystemError`. */
   add(fd: number, events: number, tag: number): void {
@@ -64,11 +62,11 @@ export class Epoll {
   }
 
   #control(operation: number, fd: number, events: number, tag: number): void {
-    const { bytes } = this.#event;
-    bytes.writeInt32LE(events | 0, 0);
-    bytes.writeInt32LE(fd, DATA_OFFSET);
-    bytes.writeInt32LE(tag | 0, DATA_OFFSET + 4);
-    checked(epollCtl(this.#fd, operation, fd, this.#eventAddress), `watch descriptor ${fd}`);
+    this.#eventWords[0] = events;
+    this.#eventWords[DATA_WORD] = fd;
+    this.#eventWords[DATA_WORD + 1] = tag;
+    if (epollCtl(this.#fd, operation, fd, this.#eventAddress) < 0)
+      throw new SystemError(`watch descriptor ${fd}`, lastErrno());
   }
 
   /** Waits, and returns how many events there are; they are read by index until the next call. */
@@ -77,15 +75,15 @@ export class Epoll {
   }
 
   eventsAt(index: number): number {
-    return this.#view.getInt32(index * EVENT_BYTES, true);
+    return this.#eventsWords[index * EVENT_WORDS] as number;
   }
 
   fdAt(index: number): number {
-    return this.#view.getInt32(index * EVENT_BYTES + DATA_OFFSET, true);
+    return this.#eventsWords[index * EVENT_WORDS + DATA_WORD] as number;
   }
 
   tagAt(index: number): number {
-    return this.#view.getInt32(index * EVENT_BYTES + DATA_OFFSET + 4, true);
+    return this.#eventsWords[index * EVENT_WORDS + DATA_WORD + 1] as number;
   }
 
   close(): void {
@@ -93,4 +91,8 @@ export class Epoll {
     this.#event.release();
     this.#events.release();
   }
+}
+
+function wordsOf({ bytes }: NativeMemory): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / WORD_BYTES);
 }

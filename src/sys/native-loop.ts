@@ -15,6 +15,8 @@ const BUSY_LOOK_MS = 5;
 const IDLE_LOOK_MS = 200;
 /** However busy it is, timers are looked at after that many batches. */
 const MAX_BATCHES = 64;
+/** Of the work that was cut off, so much is done between two looks for events. */
+const ACTS_AT_ONCE = 4;
 
 /**
  * A thread's own event loop on epoll(7): it sleeps in the kernel, handles a batch, and sleeps again,
@@ -25,21 +27,40 @@ export class NativeLoop {
   readonly #epoll = new Epoll();
   readonly #handlers: Array<EventHandler | undefined> = [];
   readonly #tags: number[] = [];
+  /** What descriptors are watched for; 0: they aren't. */
+  readonly #watched: number[] = [];
   #lastTag = 0;
   #needsTurn = false;
-  #ready: Array<() => void> = [];
+  readonly #ready: Array<() => void> = [];
   /** When the events at hand came, in milliseconds as `performance.now` counts: one look at the clock for all. */
   nowMs = performance.now();
   /** Whether timers matter now. */
   isTiming: () => boolean = () => true;
 
-  /** Watches a descriptor, or goes on watching it for another handler. Throws a `SystemError`. */
+  /**
+   * Watches a descriptor, or goes on watching it for another handler. Where it is watched for the same
+   * events already, the kernel isn't asked: edges that were told aren't told again, and an event at
+   * hand may be of what the descriptor was before. Throws a `SystemError`.
+   */
   add(fd: number, events: number, handler: EventHandler): void {
-    this.#lastTag = (this.#lastTag + 1) | 0;
-    if (this.#handlers[fd]) this.#epoll.modify(fd, events, this.#lastTag);
-    else this.#epoll.add(fd, events, this.#lastTag);
+    const before = this.#watched[fd];
+    if (before !== events) {
+      this.#lastTag = (this.#lastTag + 1) | 0;
+      if (before) this.#epoll.modify(fd, events, this.#lastTag);
+      else this.#epoll.add(fd, events, this.#lastTag);
+      this.#tags[fd] = this.#lastTag;
+      this.#watched[fd] = events;
+    }
     this.#handlers[fd] = handler;
-    this.#tags[fd] = this.#lastTag;
+  }
+
+  isWatching(fd: number): boolean {
+    return (this.#watched[fd] ?? 0) !== 0;
+  }
+
+  /** Nobody wants to hear of a descriptor for a while: it stays watched, for whoever adds it next. */
+  park(fd: number): void {
+    this.#handlers[fd] = undefined;
   }
 
   /** As `watchFd` of the main thread; what happens there may have started promises, so Node's loop gets a turn. */
@@ -65,6 +86,7 @@ export class NativeLoop {
   forget(fd: number): void {
     this.#handlers[fd] = undefined;
     this.#tags[fd] = 0;
+    this.#watched[fd] = 0;
   }
 
   /** Forgets a descriptor whose open file lives on elsewhere. */
@@ -78,7 +100,10 @@ export class NativeLoop {
     this.#needsTurn = true;
   }
 
-  /** Runs `act` after the events of this batch: for work that was cut off to let others have their turn. */
+  /**
+   * Runs `act` when others had their turn: large transfers do their work in such acts, a bounded piece
+   * in each, and what has just arrived for anybody else goes before all but a few of them.
+   */
   soon(act: () => void): void {
     this.#ready.push(act);
   }
@@ -105,8 +130,8 @@ export class NativeLoop {
       const count = this.#epoll.wait(this.#ready.length > 0 ? 0 : waitMs);
       this.nowMs = performance.now();
       for (let index = 0; index < count; index += 1) this.#dispatch(index);
-      if (this.#ready.length > 0) this.#runReady();
-      if (count <= 0) return;
+      this.#runReady();
+      if (count <= 0 && this.#ready.length === 0) return;
       batches += 1;
     } while (!this.#needsTurn && batches < MAX_BATCHES);
   }
@@ -122,8 +147,7 @@ export class NativeLoop {
   }
 
   #runReady(): void {
-    const ready = this.#ready;
-    this.#ready = [];
-    for (const act of ready) act();
+    for (let left = ACTS_AT_ONCE; left > 0 && this.#ready.length > 0; left -= 1)
+      this.#ready.shift()?.();
   }
 }

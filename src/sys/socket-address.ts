@@ -66,7 +66,7 @@ function hex(value: number): string {
 export function decodeSocketAddress(bytes: Buffer): SocketAddress | null {
   const family = bytes.length < 2 ? 0 : bytes.readUInt16LE(0);
   if (family === AF_INET) {
-    return { kind: 'inet', host: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) };
+    return { kind: 'inet', host: formatIpv4(bytes.readInt32BE(4)), port: bytes.readUInt16BE(2) };
   }
   if (family === AF_INET6) {
     return { kind: 'inet', host: formatIpv6(bytes.subarray(8, 24)), port: bytes.readUInt16BE(2) };
@@ -79,10 +79,15 @@ export function decodeSocketAddress(bytes: Buffer): SocketAddress | null {
   return null;
 }
 
+/** The text of an address of 32 bits. */
+export function formatIpv4(ip: number): string {
+  return `${ip >>> 24}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}`;
+}
+
 function formatIpv6(bytes: Buffer): string {
   const isMapped =
     bytes.subarray(0, 10).every((byte) => byte === 0) && bytes.readUInt16BE(10) === 0xffff;
-  if (isMapped) return bytes.subarray(12, 16).join('.');
+  if (isMapped) return formatIpv4(bytes.readInt32BE(12));
   const groups = Array.from({ length: 8 }, (_, index) => hex(bytes.readUInt16BE(2 * index))).join(
     ':',
   );

@@ -8,7 +8,12 @@ import {
   SOCK_NONBLOCK,
   TCP_NODELAY,
 } from './libc.js';
-import { decodeSocketAddress, type SocketAddress } from './socket-address.js';
+import {
+  decodeSocketAddress,
+  encodeSocketAddress,
+  formatIpv4,
+  type SocketAddress,
+} from './socket-address.js';
 
 /**
  * The calls that move bytes, for engines that work on descriptors. Addresses are plain numbers
@@ -46,6 +51,7 @@ const SPLICE_F_MOVE = 1;
 const SPLICE_F_NONBLOCK = 2;
 const SPLICE_F_MORE = 4;
 const F_SETPIPE_SZ = 1031;
+const F_GETPIPE_SZ = 1032;
 const SOL_SOCKET = 1;
 const SO_LINGER = 13;
 const SO_KEEPALIVE = 9;
@@ -91,31 +97,46 @@ export function spliceBytes(fromFd: number, toFd: number, length: number, more: 
   return moved >= 0 ? moved : -lastErrno();
 }
 
-/** Makes a pipe larger where the kernel allows it; returns its size in bytes (pipe(7)). */
+/** Makes a pipe larger where the kernel allows it; returns the size in bytes that it has then (pipe(7)). */
 export function growPipe(fd: number, wantedBytes: number): number {
   const size = fcntl(fd, F_SETPIPE_SZ, wantedBytes);
-  return size > 0 ? size : 65_536;
+  return size > 0 ? size : fcntl(fd, F_GETPIPE_SZ, 0);
 }
 
 const peer = new NativeMemory(160);
 const peerAddress = Number(peer.address);
 const peerLength = peerAddress + 128;
 
-/** Accepts one connection, non-blocking; negative: minus errno. `acceptedFrom` says where it came from. */
+/** Accepts one connection, non-blocking; negative: minus errno. `AcceptedPeer` says where it came from. */
 export function acceptOn(fd: number): number {
   peer.bytes.writeInt32LE(128, 128);
   const accepted = accept4(fd, peerAddress, peerLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
   return accepted >= 0 ? accepted : -lastErrno();
 }
 
-/** The peer of the connection that was accepted last; null for families other than IP and Unix. */
-export function acceptedFrom(): SocketAddress | null {
-  const { bytes } = peer;
-  if (bytes[0] === 2 && bytes[1] === 0) {
-    const port = ((bytes[2] as number) << 8) | (bytes[3] as number);
-    return { kind: 'inet', host: `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`, port };
+const IPV4_FAMILY = 2;
+
+/** The address of the connection that `acceptOn` accepted last; as text only when somebody asks. */
+export class AcceptedPeer {
+  /** Of an IPv4 address. */
+  readonly #ipv4: number;
+  readonly #port: number;
+  /** The address of another family, as the kernel wrote it. */
+  readonly #name: Buffer | null;
+
+  constructor() {
+    const { bytes } = peer;
+    const isIpv4 = bytes[0] === IPV4_FAMILY && bytes[1] === 0;
+    this.#ipv4 = isIpv4 ? bytes.readInt32BE(4) : 0;
+    this.#port = isIpv4 ? bytes.readUInt16BE(2) : 0;
+    this.#name = isIpv4 ? null : Buffer.from(bytes.subarray(0, bytes.readInt32LE(128)));
   }
-  return decodeSocketAddress(bytes.subarray(0, Math.min(128, bytes.readInt32LE(128))));
+
+  /** null for families other than IP and Unix. */
+  get address(): SocketAddress | null {
+    if (this.#name) return decodeSocketAddress(this.#name);
+    return { kind: 'inet', host: formatIpv4(this.#ipv4), port: this.#port };
+  }
 }
 
 /** No more is sent: the peer reads end of file after what was (shutdown(2)). */
@@ -147,12 +168,62 @@ export function keepAlive(fd: number, idleSeconds: number): void {
   setsockoptCall(fd, IPPROTO_TCP, TCP_KEEPIDLE, optionAddress, 4);
 }
 
-const connectCall = libc.func('int connect(int, void *, uint32_t)');
+const ioctlCall = libc.func('int ioctl(int, ulong, uintptr_t)') as (
+  fd: number,
+  request: number,
+  address: number,
+) => number;
+/** SIOCOUTQ (tcp(7), unix(7)): what the peer hasn't acknowledged, or read, yet. */
+const TIOCOUTQ = 0x5411;
+
+/** Bytes that were sent and may still be lost by a reset; 0 where that can't be told. */
+export function undeliveredBytes(fd: number): number {
+  option.bytes.writeInt32LE(0, 0);
+  return ioctlCall(fd, TIOCOUTQ, optionAddress) < 0 ? 0 : option.bytes.readInt32LE(0);
+}
+
+const connectCall = libc.func('int connect(int, uintptr_t, uint32_t)') as (
+  fd: number,
+  address: number,
+  length: number,
+) => number;
 const EINPROGRESS = 115;
 
-/** Starts to connect; 0, or errno where that failed at once. That it succeeded is told by EPOLLOUT. */
-export function startConnecting(fd: number, name: Buffer): number {
-  if (connectCall(fd, name, name.length) === 0) return 0;
+/** The address that was connected to last lies in `name`: services are few, connections many. */
+const name = new NativeMemory(32);
+const nameAddress = Number(name.address);
+let nameBytes = 0;
+let nameTarget: Target | null = null;
+
+interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Starts to connect; 0, or errno where that failed at once. That it succeeded or was refused is told
+ * by the first use or by an event.
+ */
+export function startConnecting(fd: number, target: Target): number {
+  if (target !== nameTarget) {
+    const encoded = encodeSocketAddress({ kind: 'inet', ...target });
+    nameBytes = encoded.copy(name.bytes);
+    nameTarget = target;
+  }
+  if (connectCall(fd, nameAddress, nameBytes) === 0) return 0;
   const errno = lastErrno();
   return errno === EINPROGRESS ? 0 : errno;
+}
+
+/** A struct sockaddr of family AF_UNSPEC. */
+const unspecified = new NativeMemory(16);
+const unspecifiedAddress = Number(unspecified.address);
+
+/**
+ * Makes an unconnected socket of one whose connection was ended by both sides (connect(2), AF_UNSPEC);
+ * false, and nothing done, where the peer hasn't acknowledged all that was sent: that would be lost.
+ */
+export function disconnect(fd: number): boolean {
+  if (undeliveredBytes(fd) !== 0) return false;
+  return connectCall(fd, unspecifiedAddress, 16) === 0;
 }

@@ -2,11 +2,13 @@ import type { GatewayListener } from '../../ipc/gateway-config.js';
 import type { RefusalCode } from '../../ipc/refusals.js';
 import { closeFd } from '../../sys/descriptors.js';
 import { EPOLLEXCLUSIVE, EPOLLIN } from '../../sys/epoll.js';
+import { SystemError } from '../../sys/libc.js';
 import type { EventHandler } from '../../sys/native-loop.js';
 import { localAddress } from '../../sys/sockets.js';
-import { acceptedFrom, acceptOn, EAGAIN, keepAlive, sendAtOnce } from '../../sys/stream-io.js';
+import { acceptOn, EAGAIN, keepAlive, sendAtOnce } from '../../sys/stream-io.js';
 import type { ListeningSocket } from '../engine.js';
-import { type Accepted, endpointText, type NativeContext } from './context.js';
+import { sourceAddress } from '../source-address.js';
+import { Accepted, type Destination, type NativeContext } from './context.js';
 
 /** Accepted in one go, before those that are open have their turn. */
 const BATCH = 32;
@@ -18,10 +20,8 @@ const PAUSE_MS = 100;
 
 /** Accepts on one listening socket, which it owns. */
 export class NativeAcceptor implements EventHandler {
-  /** Known without asking where the socket is bound to one address. */
-  readonly #fixed: { ip: string; port: number } | null;
-  readonly #isUnix: boolean;
-  readonly #fixedText: string;
+  /** Known without asking where the socket is bound to one address; `undefined`: to be asked. */
+  readonly #fixed: Destination | undefined;
   #pause: NodeJS.Timeout | null = null;
 
   constructor(
@@ -33,13 +33,11 @@ export class NativeAcceptor implements EventHandler {
     private readonly refuse: ((accepted: Accepted, code: RefusalCode) => void) | null,
   ) {
     const bound = localAddress(socket.fd);
-    const isWildcard = bound?.kind === 'inet' && (bound.host === '0.0.0.0' || bound.host === '::');
-    this.#isUnix = bound?.kind !== 'inet';
-    this.#fixed =
-      bound?.kind === 'inet' && !isWildcard ? { ip: bound.host, port: bound.port } : null;
-    this.#fixedText = endpointText(bound);
-    // Accepted connections inherit these (tcp(7), as Linux has it): set once, not for each.
-    if (!this.#isUnix) {
+    if (bound?.kind !== 'inet') this.#fixed = null;
+    else {
+      const isWildcard = bound.host === '0.0.0.0' || bound.host === '::';
+      this.#fixed = isWildcard ? undefined : { ip: bound.host, port: bound.port };
+      // Accepted connections inherit these (tcp(7), as Linux has it): set once, not for each.
       sendAtOnce(socket.fd);
       keepAlive(socket.fd, KEEP_ALIVE_SECONDS);
     }
@@ -52,43 +50,37 @@ export class NativeAcceptor implements EventHandler {
 
   onEvents(): void {
     for (let count = 0; count < BATCH; count += 1) {
+      if (this.context.connections.size >= this.context.connectionLimit)
+        return this.#pauseAccepting();
       const fd = acceptOn(this.socket.fd);
-      if (fd < 0) {
-        if (fd === -EMFILE || fd === -ENFILE) this.#pauseAccepting();
-        if (fd === -EAGAIN || fd === -EMFILE || fd === -ENFILE) return;
-        continue;
-      }
-      this.#accept(fd);
+      if (fd >= 0) this.#accept(fd);
+      else if (fd === -EMFILE || fd === -ENFILE) return this.#pauseAccepting();
+      else if (fd === -EAGAIN) return;
     }
   }
 
   #accept(fd: number): void {
-    const { host } = this.context;
-    const { listener } = this;
-    const from = this.#isUnix ? null : acceptedFrom();
-    const source = endpointText(from);
-    const isFull = this.context.connections.size >= this.context.connectionLimit;
-    const refusal = isFull
-      ? 'out-of-descriptors'
-      : host.admit(listener.name, from?.kind === 'inet' ? from.host : 'unix:');
-    if (isFull || (refusal !== null && !this.refuse)) {
-      this.#logRefusal(source, refusal ?? 'out-of-descriptors');
+    const fixed = this.#fixed;
+    const accepted = new Accepted(
+      fd,
+      this.listener,
+      fixed === undefined ? destinationOf(fd) : fixed,
+    );
+    const refusal = this.context.host.admit(this.listener.name, sourceAddress(accepted.source));
+    if (refusal !== null && !this.refuse) {
+      this.#logRefusal(accepted.source, refusal);
       closeFd(fd);
       return;
     }
-    const destination = this.#fixed ?? this.#destinationOf(fd);
-    const destinationText =
-      this.#fixed || !destination
-        ? this.#fixedText
-        : endpointText({ kind: 'inet', host: destination.ip, port: destination.port });
-    const accepted = { fd, listener, source, destination, destinationText };
-    if (refusal !== null) this.refuse?.(accepted, refusal);
-    else this.serve(accepted);
-  }
-
-  #destinationOf(fd: number): { ip: string; port: number } | null {
-    const local = this.#isUnix ? null : localAddress(fd);
-    return local?.kind === 'inet' ? { ip: local.host, port: local.port } : null;
+    try {
+      if (refusal !== null) this.refuse?.(accepted, refusal);
+      else this.serve(accepted);
+    } catch (thrown) {
+      // The kernel watches no more (epoll_ctl(2)): this client can't be served, others can.
+      if (!(thrown instanceof SystemError)) throw thrown;
+      this.#logRefusal(accepted.source, 'out-of-descriptors', thrown.message);
+      closeFd(fd);
+    }
   }
 
   #logRefusal(source: string, code: RefusalCode, detail = ''): void {
@@ -119,4 +111,9 @@ export class NativeAcceptor implements EventHandler {
     else this.context.loop.remove(this.socket.fd);
     closeFd(this.socket.fd);
   }
+}
+
+function destinationOf(fd: number): Destination {
+  const local = localAddress(fd);
+  return local?.kind === 'inet' ? { ip: local.host, port: local.port } : null;
 }

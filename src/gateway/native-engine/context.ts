@@ -2,14 +2,17 @@ import type { GatewayListener } from '../../ipc/gateway-config.js';
 import { Refusal } from '../../ipc/refusals.js';
 import type { NativeLoop } from '../../sys/native-loop.js';
 import { formatSocketAddress, type SocketAddress } from '../../sys/socket-address.js';
+import { AcceptedPeer } from '../../sys/stream-io.js';
 import type { EngineHost } from '../engine.js';
 import type { PipePool } from './pipe-pool.js';
+import type { SpareSockets } from './spare-sockets.js';
 
 /** What the parts of one thread's engine share. */
 export interface NativeContext {
   readonly host: EngineHost;
   readonly loop: NativeLoop;
   readonly pipes: PipePool;
+  readonly spares: SpareSockets;
   /** Everything that is open, for the quiet sweep, draining, and the end of an instance. */
   readonly connections: Set<NativeConnection>;
   /** More connections would leave no descriptors for what else is needed. */
@@ -26,18 +29,40 @@ export interface NativeConnection {
   destroy(): void;
 }
 
-/** An accepted descriptor: whose it is is said by who holds this. */
-export interface Accepted {
-  readonly fd: number;
-  readonly listener: GatewayListener;
+/** What a client connected to; null: a Unix socket. */
+export type Destination = { readonly ip: string; readonly port: number } | null;
+
+/**
+ * A connection that `acceptOn` has just accepted; whose its descriptor is is said by who holds this.
+ * What is told of it is put into words when somebody asks.
+ */
+export class Accepted {
+  readonly #peer = new AcceptedPeer();
+  #source: string | null = null;
+
+  constructor(
+    readonly fd: number,
+    readonly listener: GatewayListener,
+    readonly destination: Destination,
+  ) {}
+
   /** `ip:port`, `[ip6]:port` or `unix:`. */
-  readonly source: string;
-  readonly destination: { readonly ip: string; readonly port: number } | null;
-  readonly destinationText: string;
+  get source(): string {
+    this.#source ??= endpointText(this.#peer.address);
+    return this.#source;
+  }
+
+  /** As `source`, of the destination. */
+  get destinationText(): string {
+    const { destination } = this;
+    return endpointText(
+      destination && { kind: 'inet', host: destination.ip, port: destination.port },
+    );
+  }
 }
 
 /** As users see it in logs; Unix clients have no address. */
-export function endpointText(address: SocketAddress | null): string {
+function endpointText(address: SocketAddress | null): string {
   return address?.kind === 'inet' ? formatSocketAddress(address) : 'unix:';
 }
 

@@ -1,6 +1,6 @@
 import { closeFd } from '../../sys/descriptors.js';
+import { errnoName } from '../../sys/libc.js';
 import type { NativeLoop } from '../../sys/native-loop.js';
-import { encodeSocketAddress } from '../../sys/socket-address.js';
 import { startConnecting } from '../../sys/stream-io.js';
 import type { UpstreamSocket, Use } from '../engine.js';
 
@@ -9,8 +9,11 @@ const REDIAL_FIRST_MS = 2;
 const REDIAL_FOR_MS = 1000;
 
 export interface DialerOwner {
-  /** The descriptor is the owner's; one that isn't connected is told by EPOLLOUT, or calls for `redial`. */
-  onSocket(fd: number, isConnected: boolean): void;
+  /**
+   * The descriptor is the owner's; one that isn't connected is told by EPOLLOUT, or calls for `redial`.
+   * `target`: where it leads; null: the supervisor connected it.
+   */
+  onSocket(fd: number, isConnected: boolean, target: UpstreamSocket['target']): void;
   /** Something else than a refused connection, or that for too long. */
   onDialFailed(thrown: unknown): void;
 }
@@ -18,6 +21,7 @@ export interface DialerOwner {
 /** Dials the upstream of a use through the sockets that were handed in. */
 export class Dialer {
   #redialMs = REDIAL_FIRST_MS;
+  /** When it was refused first. */
   #sinceMs = 0;
   #isOver = false;
   #isWaiting = false;
@@ -29,10 +33,9 @@ export class Dialer {
   ) {}
 
   dial(): void {
-    if (this.#sinceMs === 0) this.#sinceMs = performance.now();
     try {
       const socket = this.use.takeSocket();
-      if (socket) this.#connect(socket);
+      if (socket) this.connect(socket);
       else this.#wait();
     } catch (thrown) {
       this.owner.onDialFailed(thrown);
@@ -41,26 +44,28 @@ export class Dialer {
 
   #wait(): void {
     this.loop.needTurn();
-    this.use.awaitSocket().then(
-      (socket) => {
+    this.use
+      .awaitSocket()
+      .then((socket) => {
         if (this.#isOver) closeFd(socket.fd);
-        else this.#connect(socket);
-      },
-      (thrown) => this.owner.onDialFailed(thrown),
-    );
+        else this.connect(socket);
+      })
+      .catch((thrown) => this.owner.onDialFailed(thrown));
   }
 
-  #connect({ fd, target }: UpstreamSocket): void {
-    if (target === null) return this.owner.onSocket(fd, true);
-    const errno = startConnecting(fd, encodeSocketAddress({ kind: 'inet', ...target }));
-    if (errno === 0) return this.owner.onSocket(fd, false);
+  connect({ fd, target }: UpstreamSocket): void {
+    if (target === null) return this.owner.onSocket(fd, true, null);
+    const errno = startConnecting(fd, target);
+    if (errno === 0) return this.owner.onSocket(fd, false, target);
+    this.loop.forget(fd);
     closeFd(fd);
-    this.owner.onDialFailed(new Error(`connect: errno ${errno}`));
+    this.owner.onDialFailed(new Error(`connect: ${errnoName(errno)}`));
   }
 
   /** The connection was refused: dials again a little later. */
   redial(): void {
     if (this.#isWaiting) return;
+    if (this.#sinceMs === 0) this.#sinceMs = performance.now();
     if (performance.now() - this.#sinceMs > REDIAL_FOR_MS) {
       return this.owner.onDialFailed(new Error('connection refused'));
     }

@@ -5,6 +5,7 @@ import { EAGAIN, endSending, receiveInto, sendFrom, TransferBuffer } from '../..
 import { alertRecord, ClientHelloReader, unrecognizedNameAlert } from '../client-hello.js';
 import type { RouteMatch } from '../engine.js';
 import type { Accepted, NativeConnection, NativeContext } from './context.js';
+import { END_EVENTS } from './end.js';
 
 /** For a whole ClientHello since the connection was accepted, in milliseconds. */
 const HELLO_MS = 10_000;
@@ -37,31 +38,54 @@ export class HelloConnection implements NativeConnection, EventHandler {
     private readonly onHello: OnHello,
     helloMs = HELLO_MS,
   ) {
-    this.#deadlineMs = performance.now() + helloMs;
+    this.#deadlineMs = context.loop.nowMs + helloMs;
     context.connections.add(this);
-    context.loop.add(accepted.fd, EPOLLIN | EPOLLRDHUP, this);
   }
 
-  onEvents(): void {
-    for (;;) {
-      const received = receiveInto(this.accepted.fd, buffer, 0, BUFFER_BYTES);
-      if (received === -EAGAIN) return;
-      if (received <= 0) return this.destroy();
-      // Level-triggered: the rest comes with the next batch, after others had their turn.
-      if (this.#isLingering) return;
-      const chunk = Buffer.from(buffer.bytes.subarray(0, received));
-      this.#chunks.push(chunk);
-      if (this.#decide(chunk)) return;
+  /**
+   * Looks whether the hello is here already, and else waits for it. Throws a `SystemError` where the
+   * client can't be watched; the descriptor is the caller's again then.
+   */
+  begin(): void {
+    try {
+      if (!this.#read()) this.context.loop.add(this.accepted.fd, END_EVENTS, this);
+    } catch (thrown) {
+      this.context.connections.delete(this);
+      throw thrown;
     }
   }
 
-  /** Whether the connection is somebody else's now. */
+  onEvents(): void {
+    this.#read();
+  }
+
+  /** Whether nothing more is to be heard of the client here. */
+  #read(): boolean {
+    while (!this.#isLingering) {
+      const received = receiveInto(this.accepted.fd, buffer, 0, BUFFER_BYTES);
+      if (received === -EAGAIN) return false;
+      if (received <= 0) {
+        this.destroy();
+        return true;
+      }
+      const chunk = buffer.bytes.subarray(0, received);
+      if (this.#decide(chunk)) return true;
+      this.#chunks.push(Buffer.from(chunk));
+    }
+    // One piece for each event: the rest comes with the next batch, after others had their turn.
+    const received = receiveInto(this.accepted.fd, buffer, 0, BUFFER_BYTES);
+    if (received > 0 || received === -EAGAIN) return false;
+    this.destroy();
+    return true;
+  }
+
+  /** Whether the connection is refused, or somebody else's now. */
   #decide(chunk: Buffer): boolean {
     const result = this.#reader.push(chunk);
     if (result.kind === 'need-more') return false;
     if (result.kind === 'refusal') {
       this.#refuse('bad-request', result.reason, alertRecord(result.alert));
-      return false;
+      return true;
     }
     const { listener, destination } = this.accepted;
     const match = this.context.host.router.current.match(
@@ -72,11 +96,11 @@ export class HelloConnection implements NativeConnection, EventHandler {
     );
     if (!match) {
       this.#refuse('no-route', result.serverName ?? 'no server name', unrecognizedNameAlert());
-      return false;
+      return true;
     }
     this.context.connections.delete(this);
-    this.context.loop.remove(this.accepted.fd);
-    this.onHello(this.accepted, match, result.serverName, Buffer.concat(this.#chunks));
+    this.context.loop.park(this.accepted.fd);
+    this.onHello(this.accepted, match, result.serverName, Buffer.concat([...this.#chunks, chunk]));
     return true;
   }
 
@@ -97,6 +121,8 @@ export class HelloConnection implements NativeConnection, EventHandler {
     this.#isLingering = true;
     this.#chunks.length = 0;
     this.#deadlineMs = performance.now() + LINGER_MS;
+    // Level-triggered: what it still sends is read a piece at a time.
+    this.context.loop.add(fd, EPOLLIN | EPOLLRDHUP, this);
   }
 
   sweep(nowMs: number): void {

@@ -10,6 +10,7 @@ import { HelloConnection } from './hello-reader.js';
 import { HttpFront } from './http/http-front.js';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits.js';
 import { PipePool } from './pipe-pool.js';
+import { SpareSockets } from './spare-sockets.js';
 import { StreamConnection } from './stream-connection.js';
 
 /** How often connections are looked at that may have become quiet or were too slow, in milliseconds. */
@@ -40,6 +41,7 @@ export class NativeEngine implements Engine {
       host,
       loop,
       pipes: new PipePool(),
+      spares: new SpareSockets(loop),
       connections: new Set(),
       connectionLimit: connectionLimit(options.descriptorLimit),
     };
@@ -78,10 +80,12 @@ export class NativeEngine implements Engine {
     for (const connection of this.#context.connections) {
       if (connection.service === service && connection.instance === instance) connection.destroy();
     }
+    this.#context.spares.close(service, instance);
   }
 
   closePooled(service: string, instance: number): void {
     this.#http.pools.closeIdle(service, instance);
+    this.#context.spares.close(service, instance);
   }
 
   drain(keepsReach: boolean): Promise<void> {
@@ -114,10 +118,16 @@ export class NativeEngine implements Engine {
   }
 
   readonly #serveTls = (accepted: Accepted): void => {
-    const lead = (from: Accepted, match: RouteMatch, name: string | null, bytes: Buffer) => {
-      new StreamConnection(this.#context, from, match, { name, firstBytes: bytes });
-    };
-    new HelloConnection(this.#context, accepted, lead, this.options.helloMs);
+    new HelloConnection(this.#context, accepted, this.#serveHello, this.options.helloMs).begin();
+  };
+
+  readonly #serveHello = (
+    accepted: Accepted,
+    match: RouteMatch,
+    name: string | null,
+    bytes: Buffer,
+  ): void => {
+    new StreamConnection(this.#context, accepted, match, name, bytes);
   };
 
   readonly #serveHttp = (accepted: Accepted): void => this.#http.serve(accepted, null);
@@ -134,7 +144,7 @@ export class NativeEngine implements Engine {
     } else if (match.upstreamKind === 'stdio') {
       this.#handOver(accepted, match.service, match.upstream);
     } else {
-      new StreamConnection(this.#context, accepted, match, { name: null, firstBytes: null });
+      new StreamConnection(this.#context, accepted, match, null, null);
     }
   };
 

@@ -1,12 +1,14 @@
-import { RouseError } from '../../base/errors.js';
 import { closeFd, createPipe, setNonBlocking } from '../../sys/descriptors.js';
 import { growPipe } from '../../sys/stream-io.js';
 
 /**
  * What a pipe should hold. The kernel allows an unprivileged user 64 MiB of such in all
- * (pipe-user-pages-soft, pipe(7)); 200 transfers at once stay below that.
+ * (pipe-user-pages-soft, pipe(7)), 256 of them; beyond that it gives tiny ones, through which bytes
+ * move slower than they are copied.
  */
 const WANTED_BYTES = 256 * 1024;
+const USEFUL_BYTES = 64 * 1024;
+const RETRY_MS = 1000;
 const KEPT = 64;
 /** In use at once; more transfers are copied: descriptors are for connections. */
 const LIMIT = 512;
@@ -23,14 +25,17 @@ export interface Pipe {
 export class PipePool {
   readonly #free: Pipe[] = [];
   #open = 0;
+  /** Not tried again before that. */
+  #retryMs = 0;
 
-  /** Throws where no descriptors are left, or too many are in use. */
-  take(): Pipe {
+  /** null: no descriptors are left, too many are in use, or the kernel gives no more of a useful size. */
+  take(): Pipe | null {
     const free = this.#free.pop();
     if (free) return free;
-    if (this.#open >= LIMIT) throw new RouseError('system', 'no pipe to spare');
+    if (this.#open >= LIMIT || performance.now() < this.#retryMs) return null;
     const pipe = createTransferPipe();
-    this.#open += 1;
+    if (pipe) this.#open += 1;
+    else this.#retryMs = performance.now() + RETRY_MS;
     return pipe;
   }
 
@@ -50,11 +55,18 @@ export class PipePool {
   }
 }
 
-function createTransferPipe(): Pipe {
-  const { readFd, writeFd } = createPipe();
-  setNonBlocking(readFd, true);
-  setNonBlocking(writeFd, true);
-  return { readFd, writeFd, sizeBytes: growPipe(writeFd, WANTED_BYTES), filled: 0 };
+function createTransferPipe(): Pipe | null {
+  try {
+    const { readFd, writeFd } = createPipe();
+    setNonBlocking(readFd, true);
+    setNonBlocking(writeFd, true);
+    const pipe = { readFd, writeFd, sizeBytes: growPipe(writeFd, WANTED_BYTES), filled: 0 };
+    if (pipe.sizeBytes >= USEFUL_BYTES) return pipe;
+    closePipe(pipe);
+  } catch {
+    // No descriptors left: bytes are copied.
+  }
+  return null;
 }
 
 function closePipe({ readFd, writeFd }: Pipe): void {

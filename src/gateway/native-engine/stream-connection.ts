@@ -1,24 +1,23 @@
 import { closeFd } from '../../sys/descriptors.js';
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLRDHUP } from '../../sys/epoll.js';
-import type { Demand, RouteMatch, Use } from '../engine.js';
+import type { EventHandler } from '../../sys/native-loop.js';
+import type { Demand, RouteMatch, UpstreamSocket, Use } from '../engine.js';
 import { type Accepted, type NativeConnection, type NativeContext, refusalOf } from './context.js';
 import { Dialer, type DialerOwner } from './dialer.js';
 import { Duplex, type DuplexOwner } from './duplex.js';
 
-/** Where a ClientHello led, or nothing for `tcp`. */
-export interface StreamLead {
-  readonly name: string | null;
-  readonly firstBytes: Buffer | null;
-}
-
 /** One relayed connection of a `tcp` or `tls` listener, from its acceptance to its end. */
-export class StreamConnection implements NativeConnection, DuplexOwner, DialerOwner {
-  readonly #beganMs = performance.now();
-  readonly #demand: Demand;
+export class StreamConnection
+  implements NativeConnection, Demand, DuplexOwner, DialerOwner, EventHandler
+{
+  readonly #beganMs: number;
+  #firstBytes: Buffer | null;
   #abort: AbortController | null = null;
   #use: Use | null = null;
   #dialer: Dialer | null = null;
   #duplex: Duplex | null = null;
+  /** Where the upstream's socket leads; null: it can't be used again. */
+  #target: UpstreamSocket['target'] = null;
   #heldMs = 0;
   #quietSinceMs = 0;
   #isOver = false;
@@ -27,23 +26,39 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     private readonly context: NativeContext,
     private readonly accepted: Accepted,
     private readonly match: RouteMatch,
-    private readonly lead: StreamLead,
+    /** The server name that led here; null: none did. */
+    private readonly name: string | null,
+    /** Read from the client already. */
+    firstBytes: Buffer | null,
   ) {
-    const { listener, source, destinationText } = accepted;
-    this.#demand = {
-      service: match.service,
-      upstream: match.upstream,
-      listener: listener.name,
-      protocol: listener.protocol,
-      source,
-      destination: destinationText,
-    };
+    this.#beganMs = context.loop.nowMs;
+    this.#firstBytes = firstBytes;
     context.connections.add(this);
     this.#begin();
   }
 
-  get service(): string | null {
+  get service(): string {
     return this.match.service;
+  }
+
+  get upstream(): string {
+    return this.match.upstream;
+  }
+
+  get listener(): string {
+    return this.accepted.listener.name;
+  }
+
+  get protocol(): string {
+    return this.accepted.listener.protocol;
+  }
+
+  get source(): string {
+    return this.accepted.source;
+  }
+
+  get destination(): string {
+    return this.accepted.destinationText;
   }
 
   get instance(): number | null {
@@ -56,7 +71,7 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
 
   #begin(): void {
     try {
-      const use = this.context.host.tryAcquire(this.#demand);
+      const use = this.context.host.tryAcquire(this);
       if (use) this.#dial(use);
       else this.#hold();
     } catch (thrown) {
@@ -65,15 +80,13 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
   }
 
   #hold(): void {
-    const { loop } = this.context;
-    this.#abort = new AbortController();
-    loop.add(this.accepted.fd, EPOLLRDHUP | EPOLLET, {
-      onEvents: (events) => this.#onHeldEvents(events),
-    });
+    const { host, loop } = this.context;
+    loop.add(this.accepted.fd, EPOLLRDHUP | EPOLLET, this);
     loop.needTurn();
-    this.context.host.acquire(this.#demand, this.#abort.signal).then(
+    this.#abort = new AbortController();
+    host.acquire(this, this.#abort.signal).then(
       (use) => {
-        this.#heldMs = performance.now() - this.#beganMs;
+        this.#heldMs = loop.nowMs - this.#beganMs;
         if (this.#isOver) use.end();
         else this.#dial(use);
       },
@@ -81,8 +94,8 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     );
   }
 
-  /** A reset can be told from a half-close: who is gone is held no longer. */
-  #onHeldEvents(events: number): void {
+  /** While it is held: a reset can be told from a half-close, and who is gone is held no longer. */
+  onEvents(events: number): void {
     if (!(events & (EPOLLERR | EPOLLHUP))) return;
     this.context.loop.needTurn();
     this.destroy();
@@ -94,15 +107,27 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
   }
 
   #dial(use: Use): void {
+    const { loop, spares } = this.context;
+    const { service, upstream } = this.match;
     this.#use = use;
-    this.#dialer = new Dialer(use, this.context.loop, this);
-    this.#dialer.dial();
+    const spare = spares.take(service, use.instance, upstream);
+    this.#dialer = new Dialer(use, loop, this);
+    if (spare) this.#dialer.connect(spare);
+    else this.#dialer.dial();
   }
 
-  onSocket(fd: number, isConnected: boolean): void {
-    if (this.#duplex) return this.#duplex.redial(fd, isConnected);
-    this.#duplex = new Duplex(this.accepted.fd, this.context.loop, this.context.pipes, this);
-    this.#duplex.start(fd, isConnected, this.lead.firstBytes);
+  onSocket(fd: number, isConnected: boolean, target: UpstreamSocket['target']): void {
+    const { loop, pipes } = this.context;
+    const isFirst = this.#duplex === null;
+    this.#target = target;
+    this.#duplex ??= new Duplex(this.accepted.fd, loop, pipes, this);
+    try {
+      if (isFirst) this.#duplex.start(fd, isConnected, this.#firstBytes);
+      else this.#duplex.redial(fd, isConnected);
+    } catch (thrown) {
+      this.#logRefusal(thrown);
+    }
+    this.#firstBytes = null;
   }
 
   onRefused(): void {
@@ -115,22 +140,16 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
 
   #refuse(thrown: unknown): void {
     if (this.#isOver) return;
+    this.#logRefusal(thrown);
+    this.destroy();
+  }
+
+  #logRefusal(thrown: unknown): void {
     const refusal = refusalOf(thrown);
-    if (refusal) {
-      const { listener, source } = this.accepted;
-      this.context.host.logRefusal({
-        listener: listener.name,
-        service: this.match.service,
-        source,
-        code: refusal.code,
-        detail: refusal.detail,
-      });
-    }
-    if (this.#duplex) this.#duplex.destroy();
-    else {
-      this.#closeClient();
-      this.#end();
-    }
+    if (!refusal) return;
+    const { code, detail } = refusal;
+    const { listener, service, source } = this;
+    this.context.host.logRefusal({ listener, service, source, code, detail });
   }
 
   /** Quiet when nothing moved for `quietMs`, which is looked at now and then. */
@@ -154,6 +173,14 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
     );
   }
 
+  takeBack(upstreamFd: number): boolean {
+    const target = this.#target;
+    if (target === null || this.#use === null) return false;
+    const { service, upstream } = this.match;
+    const socket = { fd: upstreamFd, target };
+    return this.context.spares.give(service, this.#use.instance, upstream, socket);
+  }
+
   destroy(): void {
     if (this.#isOver) return;
     if (this.#duplex) this.#duplex.destroy();
@@ -164,20 +191,24 @@ export class StreamConnection implements NativeConnection, DuplexOwner, DialerOw
   }
 
   onClosed(): void {
-    const { host } = this.context;
-    const { listener, source, destinationText } = this.accepted;
+    if (this.context.host.logsAccess) this.#logAccess();
+    this.#end();
+  }
+
+  #logAccess(): void {
+    const { host, loop } = this.context;
+    const { listener, service, source, destination, name } = this;
     host.logAccess({
-      listener: listener.name,
-      service: this.match.service,
+      listener,
+      service,
       source,
-      destination: destinationText,
-      name: this.lead.name,
+      destination,
+      name,
       bytesIn: this.#duplex?.bytesIn ?? 0,
       bytesOut: this.#duplex?.bytesOut ?? 0,
-      durationMs: performance.now() - this.#beganMs,
+      durationMs: loop.nowMs - this.#beganMs,
       heldMs: this.#heldMs,
     });
-    this.#end();
   }
 
   #end(): void {

@@ -71,8 +71,8 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.origin = new ClientOrigin(accepted, listener);
     this.isLast = refusal !== null;
     this.lastMs = front.context.loop.nowMs;
-    front.context.connections.add(this);
     front.context.loop.add(accepted.fd, PEER_EVENTS, this);
+    front.context.connections.add(this);
   }
 
   get isOpen(): boolean {

@@ -17,12 +17,8 @@ export class SpliceRelay {
 
   /** Whether there is a pipe; without descriptors there is none. */
   begin(): boolean {
-    try {
-      this.#pipe ??= this.pipes.take();
-      return true;
-    } catch {
-      return false;
-    }
+    this.#pipe ??= this.pipes.take();
+    return this.#pipe !== null;
   }
 
   /** After `begin`, while empty: how many bytes, at most `limitBytes`, came in, or as `Peer.receive`. */
