@@ -18,6 +18,8 @@ const COMMANDS = {
   perl: 'perl',
   debootstrap: 'debootstrap',
   'systemd-container': 'systemd-nspawn',
+  'qemu-system-x86': 'qemu-system-x86_64',
+  systemd: 'systemd-run',
 };
 
 function isExecutable(path) {

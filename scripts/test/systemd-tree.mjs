@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasCommand } from '../prepare/debian-packages.mjs';
 import { say } from '../prepare/say.mjs';
+import { CACHE } from './cache.mjs';
 
 /** systemd 257; `ROUSE_TEST_SUITE=bookworm` tries systemd 252. */
 const SUITE = process.env.ROUSE_TEST_SUITE ?? 'trixie';
@@ -31,9 +32,6 @@ const MASKED = [
 const RECIPE = createHash('sha256')
   .update(JSON.stringify([PACKAGES, MASKED]))
   .digest('hex');
-const CACHE = process.env.XDG_CACHE_HOME
-  ? join(process.env.XDG_CACHE_HOME, 'rouse-test')
-  : '/var/cache/rouse-test';
 const TREE = join(CACHE, `${SUITE}-${RECIPE.slice(0, 8)}`);
 const SELF = fileURLToPath(import.meta.url);
 

@@ -2,7 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.js';
 import type { Config } from '../config/model.js';
 import { CAPABILITY_WORDS, type Finding } from '../supervisor/capabilities.js';
+import { findMissingCpus } from '../supervisor/cpu-demands.js';
 import { Machine } from '../supervisor/machine.js';
+import { availableCpus } from '../sys/affinity.js';
 import { closeOnExecFrom } from '../sys/descriptors.js';
 import type { CommandIo } from './command-io.js';
 import { resolveDirectories } from './directories.js';
@@ -48,10 +50,11 @@ export async function checkMachine(
     io.stdout.write(`\n${table.join('\n')}\n`);
     for (const remedy of remediesOf(rows)) io.stdout.write(`${remedy}\n`);
     if (config.enforce === 'none') return 0;
-    const unenforced = machine.unenforcedOf(config.services);
-    for (const what of unenforced) io.stderr.write(`${what}\n`);
+    const missing = findMissingCpus(config, availableCpus());
+    const unenforced = machine.unenforcedOf(config);
+    for (const what of [...missing, ...unenforced]) io.stderr.write(`${what}\n`);
     const isLacking = unenforced.length > 0 || machine.capabilities.namespaces.by === null;
-    return isLacking && config.enforce === 'required' ? 1 : 0;
+    return missing.length > 0 || (isLacking && config.enforce === 'required') ? 1 : 0;
   } finally {
     await machine.close();
   }

@@ -37,7 +37,7 @@ export class AdminService implements AdminApi {
   async status(): Promise<Status> {
     const { supervisor, version } = this.settings;
     await supervisor.gateways.refreshCounters();
-    const unenforced = supervisor.machine.unenforcedOf(supervisor.config.services);
+    const unenforced = supervisor.machine.unenforcedOf(supervisor.config);
     return {
       services: [...supervisor.services.drivers.values()].map((driver) => this.#statusOf(driver)),
       listeners: supervisor.config.listeners.map(({ name, protocol }) =>
@@ -177,7 +177,7 @@ export class AdminService implements AdminApi {
     const { machine } = this.settings.supervisor;
     const changes = parseLimits(driver.service, limits, machine.capabilities);
     const resources = { ...driver.service.resources, ...changes };
-    driver.instance?.changeLimits((cgroup, processes) =>
+    await driver.instance?.changeLimits((cgroup, processes) =>
       machine.change(driver.service, changes, cgroup, processes),
     );
     driver.update({ ...driver.service, resources });

@@ -55,11 +55,17 @@ const FILTER_REMEDY = 'use a kernel with CONFIG_SECCOMP_FILTER on x64 or arm64';
 const CGROUP_REMEDY =
   'mount cgroup2 with its controllers (systemd.unified_cgroup_hierarchy=1), and start rouse in a cgroup of its own (systemd: Delegate=yes)';
 
+const IO_REMEDY =
+  'have bfq schedule the disk (/sys/block/DISK/queue/scheduler), or enable io.cost.qos for it';
+
 /** The table of what this machine can enforce. */
 export function findCapabilities(trials: Trials): Capabilities {
   const { whyNoNamespaces, whyNoFilter, cgroups, isRootless } = trials;
   const affinity = whyNoFilter === null ? 'affinity, and a filter on changing it' : null;
   const cpuset = controller(cgroups, 'cpuset', 'cpuset.cpus');
+  const features = typeof cgroups === 'string' ? null : cgroups.features();
+  const io = controller(cgroups, 'io', 'io.weight');
+  const reclaim = controller(cgroups, 'memory', 'memory.reclaim');
   return {
     namespaces:
       whyNoNamespaces === null
@@ -75,21 +81,21 @@ export function findCapabilities(trials: Trials): Capabilities {
     memory: controller(cgroups, 'memory', 'memory.max'),
     cpu: controller(cgroups, 'cpu', 'cpu.max'),
     tasks: findTasks(trials),
-    io: controller(cgroups, 'io', 'io.weight'),
+    io: unless(features?.whyNoIoWeight, IO_REMEDY, io),
     tmp:
       whyNoNamespaces === null
         ? { by: 'the size of a tmpfs' }
         : { by: null, reason: 'there is no private /tmp', remedy: NAMESPACES_REMEDY },
     descriptors: { by: 'RLIMIT_NOFILE' },
     cpus: cpuset.by !== null || affinity === null ? cpuset : { by: affinity },
-    freeze: {
-      by:
-        typeof cgroups !== 'string' && cgroups.can.freeze
-          ? 'cgroup.freeze'
-          : 'SIGSTOP to each process',
-    },
-    reclaim: controller(cgroups, 'memory', 'memory.reclaim'),
+    freeze: { by: features?.freeze ? 'cgroup.freeze' : 'SIGSTOP to each process' },
+    reclaim: unless(features?.whyNoReclaim, 'use Linux 5.19 or later', reclaim),
   };
+}
+
+/** What there is, unless something else stands in the way. */
+function unless(reason: string | null | undefined, remedy: string, found: Finding): Finding {
+  return found.by === null || !reason ? found : { by: null, reason, remedy };
 }
 
 function controller(cgroups: CgroupTree | string, name: Controller, file: string): Finding {

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { Cgroup, findCgroup } from '../sys/cgroups.js';
 import { descendantsOf } from '../sys/processes.js';
+import { type CgroupFeatures, findFeatures } from './cgroup-features.js';
 
 /** Controllers that limits need. */
 const CONTROLLERS = ['memory', 'cpu', 'pids', 'io', 'cpuset'] as const;
@@ -41,15 +42,12 @@ export class CgroupTree {
     return tree;
   }
 
-  /** Whether whole cgroups can be frozen (Linux 5.2) and killed (5.14). */
-  get can(): { readonly freeze: boolean; readonly kill: boolean } {
+  /** Tried anew each time: some change while the machine runs. */
+  features(): CgroupFeatures {
     const probe = this.own.child('probe');
-    const can = {
-      freeze: probe.read('cgroup.freeze') !== null,
-      kill: probe.tryWrite('cgroup.kill', '1'),
-    };
+    const features = findFeatures(probe, this.own.root);
     void probe.remove();
-    return can;
+    return features;
   }
 
   get directory(): string {

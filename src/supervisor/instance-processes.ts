@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Underway } from '../base/underway.js';
 import { ChildProcessHandle, type ChildState, type ProcessExit } from '../sys/processes.js';
+import { MemoryWatch } from './memory-watch.js';
 import type { Vps } from './vps.js';
 
 /** How often a VPS whose first process ended is looked at until its daemons end too, in milliseconds. */
@@ -12,10 +13,9 @@ export interface InstanceProcessesSettings {
   readonly vps: Vps;
   /** A process a connection: between two connections there is none, and that is no end. */
   readonly isStdio: boolean;
-  readonly watchesMemory: boolean;
   readonly underway: Underway;
-  /** The kernel killed one for want of memory. */
-  readonly onOutOfMemory: () => void;
+  /** What an administrator should know, in words. */
+  readonly onTrouble: (message: string) => void;
   /** They multiply faster than they can be put into their cgroup. */
   readonly onRunaway: (error: unknown) => void;
   /** There is none any more, and there was one or an end was asked for. */
@@ -35,13 +35,13 @@ export interface ProcessesState {
 /** The processes of one incarnation: which were launched, how they ended, and when none is left. */
 export class InstanceProcesses {
   readonly #children = new Set<ChildProcessHandle>();
-  readonly #watches: readonly (() => void)[];
+  readonly #stopWatching: () => void;
+  readonly #memory: MemoryWatch;
   #first: ChildProcessHandle | null = null;
   #lastExit: ProcessExit | null = null;
   /** Processes that may run already, and aren't known yet. */
   #launching = 0;
   #daemonCheck: NodeJS.Timeout | null = null;
-  #isOutOfMemory = false;
   #isEnding = false;
   #isGone = false;
   #isOver = false;
@@ -51,13 +51,14 @@ export class InstanceProcesses {
     private readonly settings: InstanceProcessesSettings,
     state: ProcessesState | null,
   ) {
-    this.#watches = this.#watchCgroup();
+    const { vps, onTrouble } = settings;
+    this.#stopWatching = vps.cgroup?.onEmpty(() => this.#checkGoneUnlessIdle()) ?? (() => {});
+    this.#memory = new MemoryWatch(vps.cgroup, state?.isOutOfMemory ?? false, onTrouble);
     if (state) this.#restore(state);
   }
 
-  #restore({ children, first, lastExit, isOutOfMemory, isEnding }: ProcessesState): void {
+  #restore({ children, first, lastExit, isEnding }: ProcessesState): void {
     this.#lastExit = lastExit;
-    this.#isOutOfMemory = isOutOfMemory;
     this.#isEnding = isEnding;
     for (const child of children) this.#follow(new ChildProcessHandle(child));
     this.#first =
@@ -71,7 +72,7 @@ export class InstanceProcesses {
       children: [...this.#children].map((child) => child.state()),
       first: this.#first?.state() ?? null,
       lastExit: this.#lastExit,
-      isOutOfMemory: this.#isOutOfMemory,
+      isOutOfMemory: this.#memory.isOutOfMemory,
       isEnding: this.#isEnding,
     };
   }
@@ -79,20 +80,6 @@ export class InstanceProcesses {
   /** Of those that haven't ended. */
   find(pid: number | undefined): ChildProcessHandle | null {
     return [...this.#children].find((child) => child.pid === pid) ?? null;
-  }
-
-  #watchCgroup(): (() => void)[] {
-    const { vps, watchesMemory } = this.settings;
-    if (!vps.cgroup) return [];
-    const empty = vps.cgroup.onEmpty(() => this.#checkGoneUnlessIdle());
-    return watchesMemory
-      ? [empty, vps.cgroup.onOutOfMemory(() => this.#noteOutOfMemory())]
-      : [empty];
-  }
-
-  #noteOutOfMemory(): void {
-    this.#isOutOfMemory = true;
-    this.settings.onOutOfMemory();
   }
 
   /** Of the first that was launched. */
@@ -152,14 +139,8 @@ export class InstanceProcesses {
 
   #onExit(child: ChildProcessHandle, exit: ProcessExit): void {
     this.#children.delete(child);
-    if (child === this.#first || this.settings.isStdio) this.#lastExit = this.#explained(exit);
+    if (child === this.#first || this.settings.isStdio) this.#lastExit = this.#memory.explain(exit);
     this.#checkGoneUnlessIdle();
-  }
-
-  #explained(exit: ProcessExit): ProcessExit {
-    return exit.signal === 'SIGKILL' && this.#isOutOfMemory
-      ? { ...exit, cause: 'out of memory' }
-      : exit;
   }
 
   #checkGoneUnlessIdle(): void {
@@ -202,6 +183,7 @@ export class InstanceProcesses {
   dispose(): void {
     this.#isDisposed = true;
     if (this.#daemonCheck) clearTimeout(this.#daemonCheck);
-    for (const stopWatching of this.#watches) stopWatching();
+    this.#stopWatching();
+    this.#memory.close();
   }
 }

@@ -96,10 +96,8 @@ export class Instance {
     const processes = {
       vps: prepared.vps,
       isStdio: this.isStdio,
-      watchesMemory: service.resources.memoryBytes !== null,
       underway,
-      onOutOfMemory: () =>
-        settings.onTrouble('out of memory: the kernel killed a process of it (resources.memory)'),
+      onTrouble: settings.onTrouble,
       onRunaway: (error: unknown) => this.#onRunaway(messageOf(error)),
       onGone: () => this.#onGone(),
     };
@@ -353,10 +351,10 @@ export class Instance {
   }
 
   /** Gives `change` what limits of a running instance are changed by. */
-  changeLimits(
-    change: (cgroup: ServiceCgroup | null, processes: () => readonly number[]) => void,
-  ): void {
-    change(this.#vps.cgroup, () => this.#control.pids());
+  async changeLimits(
+    change: (cgroup: ServiceCgroup | null, processes: () => readonly number[]) => Promise<void>,
+  ): Promise<void> {
+    await change(this.#vps.cgroup, () => this.#control.pids());
   }
 
   /** Ends what is left of it, and its VPS. Idempotent. */

@@ -70,7 +70,7 @@ function noIsolation({ cgroups }: IsolationSettings, whyNot: string): Isolation 
   return {
     whyNot,
     planFor: null,
-    buildGatewayVps: async (name, cpus) => new HostVps(gatewayCgroup(cgroups, name, cpus)),
+    buildGatewayVps: async (name, cpus) => new HostVps(await gatewayCgroup(cgroups, name, cpus)),
     buildEgressVps: async () => new HostVps(createCgroup(cgroups, 'egress')),
   };
 }
@@ -83,13 +83,13 @@ export function createCgroup(cgroups: CgroupTree | null, name: string): ServiceC
   return cgroups && new ServiceCgroup(cgroups.create(`${name}.${lastSerial}`));
 }
 
-function gatewayCgroup(
+async function gatewayCgroup(
   cgroups: CgroupTree | null,
   name: string,
   cpus: readonly number[],
-): ServiceCgroup | null {
+): Promise<ServiceCgroup | null> {
   const cgroup = createCgroup(cgroups, `gateway-${name}`);
-  if (cpus.length > 0 && cgroups?.controllers.has('cpuset')) cgroup?.limit({ cpus });
+  if (cpus.length > 0 && cgroups?.controllers.has('cpuset')) await cgroup?.limit({ cpus });
   return cgroup;
 }
 
@@ -135,7 +135,7 @@ function heldIsolation({
         cgroup,
       };
     },
-    buildGatewayVps: (name, cpus) =>
+    buildGatewayVps: async (name, cpus) =>
       HeldVps.build({
         name: `gateway ${name}`,
         bubblewrap,
@@ -145,7 +145,7 @@ function heldIsolation({
         ),
         network: 'private',
         dialledPorts: [],
-        cgroup: gatewayCgroup(cgroups, name, cpus),
+        cgroup: await gatewayCgroup(cgroups, name, cpus),
       }),
     buildEgressVps: (resolverDirectory) =>
       HeldVps.build({

@@ -1,5 +1,6 @@
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Config, Service } from '../config/model.js';
+import { availableCpus } from '../sys/affinity.js';
 import { setProcessLimit } from '../sys/process-limits.js';
 import {
   type Capabilities,
@@ -8,6 +9,7 @@ import {
   isCountedByUser,
 } from './capabilities.js';
 import { CgroupTree } from './cgroup-tree.js';
+import { findMissingCpus, findUnpinnedGateways } from './cpu-demands.js';
 import { findIsolation, type Isolation, type IsolationSettings } from './isolation.js';
 import { Launchers } from './launchers.js';
 import type { CgroupLimits, ServiceCgroup } from './service-cgroup.js';
@@ -80,24 +82,30 @@ export class Machine {
   }
 
   /** What a config asks for and can't be had here, one sentence each. */
-  unenforcedOf(services: readonly Service[]): string[] {
-    return services.flatMap((service) => findUnenforceable(service, this.capabilities));
+  unenforcedOf({ services, gateways }: Pick<Config, 'services' | 'gateways'>): string[] {
+    return [
+      ...services.flatMap((service) => findUnenforceable(service, this.capabilities)),
+      ...findUnpinnedGateways(gateways, this.capabilities),
+    ];
   }
 
   /** What a config asks for and can't be had is an error by name, or with `best-effort` a warning. */
-  checkEnforceable({ services, enforce }: Pick<Config, 'services' | 'enforce'>): void {
-    if (enforce === 'none') return;
-    for (const service of services) {
-      for (const what of findUnenforceable(service, this.capabilities)) {
-        if (enforce === 'required')
-          throw new RouseError('isolation', `${what}; or set enforce: best-effort`);
-        this.settings.log.warn({ service: service.name }, what);
-      }
+  checkEnforceable(config: Pick<Config, 'services' | 'gateways' | 'enforce'>): void {
+    if (config.enforce === 'none') return;
+    for (const what of findMissingCpus(config, availableCpus()))
+      throw new RouseError('isolation', what);
+    for (const what of this.unenforcedOf(config)) {
+      if (config.enforce === 'required')
+        throw new RouseError('isolation', `${what}; or set enforce: best-effort`);
+      this.settings.log.warn({ event: 'unenforced' }, what);
     }
   }
 
   /** Sets those of a service's limits that its cgroup holds here. */
-  limit({ resources, cpus }: Pick<Service, 'resources' | 'cpus'>, cgroup: ServiceCgroup): void {
+  async limit(
+    { resources, cpus }: Pick<Service, 'resources' | 'cpus'>,
+    cgroup: ServiceCgroup,
+  ): Promise<void> {
     const { memoryBytes, cpuPercent, tasks, ioWeight } = resources;
     const has = (name: Parameters<CgroupTree['controllers']['has']>[0]) =>
       this.cgroups?.controllers.has(name) ?? false;
@@ -108,19 +116,19 @@ export class Machine {
       ...(ioWeight !== null && has('io') && { ioWeight }),
       ...(cpus.length > 0 && has('cpuset') && { cpus }),
     };
-    cgroup.limit(limits);
+    await cgroup.limit(limits);
   }
 
-  /** Changes limits of an instance that runs. Throws `isolation` where the kernel refuses. */
-  change(
+  /** Changes limits of an instance that runs. Rejects with `isolation` where the kernel refuses. */
+  async change(
     service: Service,
     changes: Partial<Service['resources']>,
     cgroup: ServiceCgroup | null,
     processes: () => readonly number[],
-  ): void {
+  ): Promise<void> {
     const { tasks, ...others } = changes;
     const countsByUser = isCountedByUser(this.capabilities.tasks);
-    cgroup?.limit(countsByUser ? others : changes);
+    await cgroup?.limit(countsByUser ? others : changes);
     if (tasks === undefined || !countsByUser) return;
     // Twice: what is forked meanwhile has the old limit.
     for (const pid of [...processes(), ...processes()]) {

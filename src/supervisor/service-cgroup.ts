@@ -9,8 +9,7 @@ import { runsAt } from '../sys/processes.js';
 export type CgroupLimits = Service['resources'] & { readonly cpus: readonly number[] };
 
 const CPU_PERIOD_US = 100_000;
-/** memory.high lies below memory.max by this factor, so that reclaim comes before the kill. */
-const HIGH_SHARE = 0.9;
+const DEFAULT_IO_WEIGHT = 100;
 /** Freezing takes some 30 us, more where a process is in the middle of a system call: it isn't waited for long. */
 const FREEZE_LOOKS = 20;
 const RECLAIM_STEP_BYTES = 16 * 1024 * 1024;
@@ -39,7 +38,13 @@ export interface Surroundings {
 export interface ServiceCgroupState {
   readonly directory: string;
   readonly isFrozen: boolean;
-  readonly oomKills: number;
+  readonly oom: OomCounts;
+}
+
+/** Of memory.events: processes killed for want of memory, and how often its own limit was in the way. */
+interface OomCounts {
+  readonly kills: number;
+  readonly atLimit: number;
 }
 
 /**
@@ -50,22 +55,22 @@ export class ServiceCgroup {
   readonly #run: Cgroup;
   readonly #suffix: string;
   #isFrozen = false;
-  #oomKills = 0;
+  #oom: OomCounts = { kills: 0, atLimit: 0 };
 
   constructor(private readonly group: Cgroup) {
     this.#suffix = `/${basename(group.directory)}/run`;
     this.#run = group.child('run');
   }
 
-  static restore({ directory, isFrozen, oomKills }: ServiceCgroupState): ServiceCgroup {
+  static restore({ directory, isFrozen, oom }: ServiceCgroupState): ServiceCgroup {
     const cgroup = new ServiceCgroup(new Cgroup(directory));
     cgroup.#isFrozen = isFrozen;
-    cgroup.#oomKills = oomKills;
+    cgroup.#oom = oom;
     return cgroup;
   }
 
   state(): ServiceCgroupState {
-    return { directory: this.directory, isFrozen: this.#isFrozen, oomKills: this.#oomKills };
+    return { directory: this.directory, isFrozen: this.#isFrozen, oom: this.#oom };
   }
 
   /** Out here; bound into the VPS, where programs look for their limits. */
@@ -78,23 +83,13 @@ export class ServiceCgroup {
     return `${this.group.directory}/cgroup.procs`;
   }
 
-  /** Writes limits; a null takes one away. Throws Node's error where the kernel refuses. */
-  limit({ memoryBytes, cpuPercent, tasks, ioWeight, cpus }: Partial<CgroupLimits>): void {
-    if (memoryBytes !== undefined) {
-      this.group.write(
-        'memory.high',
-        memoryBytes === null ? 'max' : `${Math.floor(memoryBytes * HIGH_SHARE)}`,
-      );
-      this.group.write('memory.max', memoryBytes === null ? 'max' : `${memoryBytes}`);
-    }
-    if (cpuPercent !== undefined) {
-      const quota = cpuPercent === null ? 'max' : `${cpuPercent * (CPU_PERIOD_US / 100)}`;
-      this.group.write('cpu.max', `${quota} ${CPU_PERIOD_US}`);
-    }
-    if (tasks !== undefined)
-      this.group.write('pids.max', tasks === null ? 'max' : `${tasks + HOLDER_TASKS}`);
-    if (ioWeight !== undefined) this.group.write('io.weight', `default ${ioWeight ?? 100}`);
-    if (cpus !== undefined) this.group.write('cpuset.cpus', cpus.join(','));
+  /**
+   * Writes limits; a null takes one away. Rejects with Node's error where the kernel refuses. A limit
+   * below what is used makes the kernel reclaim first, which takes its time.
+   */
+  async limit(limits: Partial<CgroupLimits>): Promise<void> {
+    for (const [file, value, isOptional] of limitFiles(limits))
+      if (!isOptional || this.group.has(file)) await this.group.writeLater(file, value);
   }
 
   /** Its processes, without the holder's. */
@@ -139,19 +134,23 @@ export class ServiceCgroup {
     });
   }
 
-  /** Calls back when the kernel has killed a process in it for want of memory; the function returned ends that. */
-  onOutOfMemory(callback: () => void): () => void {
-    return this.group.watchEvents('memory.events', () => {
-      if (this.#takeOomKills() > 0) callback();
-    });
+  /** Calls back when `takeOutOfMemory` may have something to tell; the function returned ends that. */
+  onMemoryEvent(callback: () => void): () => void {
+    return this.group.watchEvents('memory.events', callback);
   }
 
-  /** How many processes the kernel has killed for want of memory since the last look. */
-  #takeOomKills(): number {
-    const total = this.group.readKey('memory.events', 'oom_kill') ?? 0;
-    const fresh = total - this.#oomKills;
-    this.#oomKills = total;
-    return fresh;
+  /** What was used up when the kernel killed a process in it for want of memory; null: nothing since the last look. */
+  takeOutOfMemory(): 'resources.memory' | "the machine's memory" | null {
+    const before = this.#oom;
+    const now = this.#readOom();
+    if (now.kills === before.kills) return null;
+    this.#oom = now;
+    return now.atLimit > before.atLimit ? 'resources.memory' : "the machine's memory";
+  }
+
+  #readOom(): OomCounts {
+    const count = (key: string) => this.group.readKey('memory.events', key) ?? 0;
+    return { kills: count('oom_kill'), atLimit: count('oom') };
   }
 
   /**
@@ -197,4 +196,40 @@ export class ServiceCgroup {
   remove(): Promise<boolean> {
     return this.group.remove();
   }
+}
+
+type LimitFile = [name: string, value: string, isOptional?: boolean];
+
+/** The files of a cgroup that hold limits (Linux's admin-guide/cgroup-v2), and what to write there. */
+function limitFiles(limits: Partial<CgroupLimits>): LimitFile[] {
+  const { memoryBytes, cpuPercent, tasks, ioWeight, cpus } = limits;
+  const files: LimitFile[] = [];
+  if (memoryBytes !== undefined) {
+    // First, or what a lower limit pushes out would stay above it. Not memory.high: a service that
+    // wants too much would stand nearly still for minutes.
+    files.push(['memory.swap.max', orMax(memoryBytes), true]);
+    files.push(['memory.max', orMax(memoryBytes)]);
+  }
+  if (cpuPercent !== undefined) {
+    const quota = orMax(cpuPercent && cpuPercent * (CPU_PERIOD_US / 100));
+    files.push(['cpu.max', `${quota} ${CPU_PERIOD_US}`]);
+  }
+  if (tasks !== undefined) files.push(['pids.max', orMax(tasks && tasks + HOLDER_TASKS)]);
+  if (ioWeight !== undefined) {
+    const weight = ioWeight ?? DEFAULT_IO_WEIGHT;
+    files.push(['io.weight', `default ${weight}`, true]);
+    files.push(['io.bfq.weight', `${bfqWeight(weight)}`, true]);
+  }
+  if (cpus !== undefined) files.push(['cpuset.cpus', cpus.join(',')]);
+  return files;
+}
+
+/** bfq's weights end at 1000; 100 is everybody's default (as systemd does it). */
+function bfqWeight(weight: number): number {
+  const above = weight - DEFAULT_IO_WEIGHT;
+  return above <= 0 ? weight : DEFAULT_IO_WEIGHT + Math.round((above * 900) / 9900);
+}
+
+function orMax(limit: number | null): string {
+  return limit === null ? 'max' : `${limit}`;
 }

@@ -36,7 +36,7 @@ export interface VpsStoreSettings {
   /** Makes (once) what `isolation.state` asks for. */
   readonly stateDirectoryOf: (service: Service) => string | null;
   /** Sets the limits that cgroups hold here. */
-  readonly limit: (service: Service, cgroup: ServiceCgroup) => void;
+  readonly limit: (service: Service, cgroup: ServiceCgroup) => Promise<void>;
   readonly reach: Reach;
   readonly egress: EgressDoors;
   readonly underway: Underway;
@@ -175,7 +175,7 @@ export class VpsStore {
     let reachDoor: ReachDoor | null = null;
     try {
       const stateDirectory = this.settings.stateDirectoryOf(service);
-      if (cgroup) this.settings.limit(service, cgroup);
+      if (cgroup) await this.settings.limit(service, cgroup);
       vps = planFor
         ? await HeldVps.build(planFor(service, { notifyDirectory, cgroup, stateDirectory }))
         : new HostVps(cgroup);

@@ -1,6 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, watch, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A killed process takes a moment to be gone, and its cgroup stays busy for as long. */
@@ -41,6 +49,13 @@ export class Cgroup {
     return new Cgroup(directory);
   }
 
+  /** The highest one that is mounted above it. */
+  get root(): Cgroup {
+    let { directory } = this;
+    while (existsSync(join(dirname(directory), 'cgroup.procs'))) directory = dirname(directory);
+    return new Cgroup(directory);
+  }
+
   children(): Cgroup[] {
     const entries = readdirSync(this.directory, { withFileTypes: true });
     return entries
@@ -55,6 +70,11 @@ export class Cgroup {
     } catch {
       return null;
     }
+  }
+
+  /** Whether there is such a file: its controller is enabled, and the kernel knows it. */
+  has(file: string): boolean {
+    return existsSync(join(this.directory, file));
   }
 
   /** The number in a `key value` file such as memory.events; null where there is none. */

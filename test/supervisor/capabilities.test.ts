@@ -6,6 +6,7 @@ import {
   findUnenforceable,
   type Trials,
 } from '../../src/supervisor/capabilities.js';
+import { findMissingCpus, findUnpinnedGateways } from '../../src/supervisor/cpu-demands.js';
 import { reportIsolation } from '../../src/supervisor/isolation-report.js';
 
 const NO_CGROUPS: Trials = {
@@ -64,6 +65,23 @@ test('CPUs of its own need a cpuset, or a filter that holds the affinity', () =>
   expect(findCapabilities(NO_CGROUPS).cpus.by).toBe('affinity, and a filter on changing it');
   const unfiltered = findCapabilities({ ...NO_CGROUPS, whyNoFilter: 'no seccomp' });
   expect(findUnenforceable(service, unfiltered)).toHaveLength(1);
+});
+
+test('CPUs that this machine has not are named, for services and gateways', () => {
+  const service = serviceWith({ cpus: [1, 7] });
+  const gateways = [
+    { name: 'edge', listeners: [], engine: 'native', threads: 1, cpus: [8, 9] },
+    { name: 'main', listeners: [], engine: 'native', threads: 1, cpus: [0] },
+  ] as const;
+  expect(findMissingCpus({ services: [service], gateways }, [0, 1])).toEqual([
+    'service blog: cpus: there is no CPU 7 here; there are 0, 1',
+    'gateway edge: cpus: there is no CPU 8, 9 here; there are 0, 1',
+  ]);
+  const unfiltered = findCapabilities({ ...NO_CGROUPS, whyNoFilter: 'no seccomp' });
+  expect(findUnpinnedGateways(gateways, unfiltered)[0]).toMatch(
+    /^gateway edge: cpus cannot be enforced here: cgroup2 is not mounted; /,
+  );
+  expect(findUnpinnedGateways(gateways, findCapabilities(NO_CGROUPS))).toEqual([]);
 });
 
 test('explain says of each kind what is enforced, by what, and what is not', () => {

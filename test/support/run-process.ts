@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { PATIENCE_MS } from './wait-for.js';
 
 export interface ProcessOptions {
   readonly directory?: string;
@@ -68,7 +69,7 @@ export class TestProcess implements AsyncDisposable {
   }
 
   /** Resolves with the first match in its output; rejects when it ends or `timeoutMs` pass without one. */
-  async waitForOutput(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpMatchArray> {
+  async waitForOutput(pattern: RegExp, timeoutMs = PATIENCE_MS): Promise<RegExpMatchArray> {
     const expired = AbortSignal.timeout(timeoutMs);
     for (;;) {
       const match = this.output.match(pattern);

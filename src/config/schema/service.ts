@@ -135,7 +135,7 @@ const resources = z.strictObject({
   memory: key(
     size.optional(),
     'next start',
-    'Memory of all its processes together, at most.',
+    'Memory of all its processes together, at most; and as much swap, where there is some.',
     'no limit',
   ),
   cpu: key(
