@@ -146,8 +146,9 @@ describe.skipIf(whyNot !== null)(`cgroups${whyNot === null ? '' : ` (skipped: ${
     await waitFor(() => descendantsOf([unshared.pid as number]).length === 2);
     const ending = descendantsOf([unshared.pid as number])[1] as number;
     const joined = start(`exec nsenter --target ${ending} --pid sleep 601`);
-    await waitFor(() => descendantsOf([joined.pid as number]).length === 2);
+    await waitFor(() => /^\d+ \(sleep\)/.test(readStat(descendantsOf([joined.pid as number])[1])));
     joined.kill('SIGSTOP');
+    await waitFor(() => /^\d+ \(nsenter\) T/.test(readStat(joined.pid)));
     process.kill(ending, 'SIGKILL');
     await waitFor(() =>
       /^\d+ \(sleep\) Z/.test(readStat(descendantsOf([joined.pid as number])[1])),
