@@ -12,7 +12,8 @@ import type {
 import type { Announcer } from './announcer.js';
 import { parseLimits } from './live-limits.js';
 import type { OutputLog } from './output-log.js';
-import type { ServiceDriver } from './service-driver.js';
+import { ServiceDriver } from './service-driver.js';
+import type { UntouchedService } from './service-set.js';
 import type { Supervisor } from './supervisor.js';
 
 export interface AdminServiceSettings {
@@ -26,6 +27,8 @@ export interface AdminServiceSettings {
 
 /** Events that a slow reader may be behind; older ones are left out then. */
 const EVENT_BACKLOG = 10_000;
+const NO_REQUESTS = { inFlight: 0, total: 0 };
+const NO_COLD_START = { lastMs: null, p50Ms: null, p99Ms: null };
 const BY_COMMAND = { cause: 'command', source: null, listener: null };
 
 /** What the admin socket offers, done by the supervisor. */
@@ -39,7 +42,9 @@ export class AdminService implements AdminApi {
     await supervisor.gateways.refreshCounters();
     const unenforced = supervisor.machine.unenforcedOf(supervisor.config);
     return {
-      services: [...supervisor.services.drivers.values()].map((driver) => this.#statusOf(driver)),
+      services: [...supervisor.services.all()].map((service) =>
+        service instanceof ServiceDriver ? this.#statusOf(service) : statusOfUntouched(service),
+      ),
       listeners: supervisor.config.listeners.map(({ name, protocol }) =>
         this.#listenerStatus(name, protocol),
       ),
@@ -95,7 +100,7 @@ export class AdminService implements AdminApi {
   }
 
   #driver(service: string): ServiceDriver {
-    const driver = this.settings.supervisor.services.drivers.get(service);
+    const driver = this.settings.supervisor.services.find(service);
     if (driver) return driver;
     throw new RouseError(
       'unknown-service',
@@ -220,7 +225,7 @@ export class AdminService implements AdminApi {
   }
 
   #output(service: string): OutputLog {
-    const output = this.settings.supervisor.services.outputs.get(service);
+    const output = this.settings.supervisor.services.outputOf(service);
     if (output) return output;
     throw new RouseError('unknown-service', `${service}: no service of this name is configured`);
   }
@@ -258,6 +263,24 @@ export class AdminService implements AdminApi {
       stopListening();
     }
   }
+}
+
+function statusOfUntouched({ service, sinceMs }: UntouchedService): ServiceStatus {
+  return {
+    name: service.name,
+    state: 'stopped',
+    pid: null,
+    since: new Date(sinceMs).toISOString(),
+    connections: 0,
+    held: 0,
+    requests: NO_REQUESTS,
+    starts: 0,
+    failures: 0,
+    coldStart: NO_COLD_START,
+    lastWake: null,
+    lastExit: null,
+    failure: null,
+  };
 }
 
 /** Why it is awake or asleep, one sentence each. */

@@ -13,6 +13,8 @@ const CLEAN_UP_MS = 30_000;
 export interface AnnouncerSettings {
   readonly manager: ServiceManager;
   readonly services: {
+    readonly size: number;
+    /** Those that aren't stopped, and maybe others. */
     readonly drivers: ReadonlyMap<string, { readonly state: ServiceState }>;
     onState(listener: (event: StateEvent) => void): () => void;
   };
@@ -82,7 +84,7 @@ export class Announcer {
     if (!manager.isPresent) return;
     const states = [...services.drivers.values()].map(({ state }) => state);
     const prefix = this.#isStopping ? 'stopping: ' : '';
-    manager.status(prefix + describeServices(states) + this.#refusal);
+    manager.status(prefix + describeServices(services.size, states) + this.#refusal);
   }
 
   close(): void {
@@ -92,12 +94,12 @@ export class Announcer {
   }
 }
 
-/** `12 services, 2 awake, 1 starting`. */
-export function describeServices(states: readonly ServiceState[]): string {
+/** `12 services, 2 awake, 1 starting`. `states`: of those that aren't stopped, at least. */
+export function describeServices(total: number, states: readonly ServiceState[]): string {
   const count = (wanted: ServiceState) => states.filter((state) => state === wanted).length;
   const others = (['starting', 'frozen', 'stopping', 'failed'] as const)
     .map((state) => [count(state), state] as const)
     .filter(([number]) => number > 0);
   const parts = [[count('running'), 'awake'] as const, ...others].map((part) => part.join(' '));
-  return [`${states.length} service${states.length === 1 ? '' : 's'}`, ...parts].join(', ');
+  return [`${total} service${total === 1 ? '' : 's'}`, ...parts].join(', ');
 }

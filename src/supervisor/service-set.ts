@@ -30,13 +30,22 @@ export interface ServiceSetSettings {
 /** How often it is looked whether processes on connections have ended, while they are waited for. */
 const DRAIN_LOOK_MS = 50;
 
+/** A service that nothing has happened to yet. */
+export interface UntouchedService {
+  readonly service: Service;
+  readonly sinceMs: number;
+}
+
 /** The services of the config: their lives, and what they print. */
 export class ServiceSet {
-  readonly drivers = new Map<string, ServiceDriver>();
-  readonly outputs = new Map<string, OutputLog>();
+  readonly #drivers = new Map<string, ServiceDriver>();
+  readonly #outputs = new Map<string, OutputLog>();
   readonly #stateListeners = new Set<(event: StateEvent) => void>();
-  /** Names that the config has: a spare is built for no others. */
-  #configured: ReadonlySet<string> = new Set();
+  /** Those that the config has, by name. */
+  #configured: ReadonlyMap<string, Service> = new Map();
+  /** Since when the config has them, where that isn't the start. */
+  readonly #addedAtMs = new Map<string, number>();
+  readonly #openedAtMs = Date.now();
   #isClosing = false;
   /** Those that are stopped for good. */
   readonly #ending = new Set<string>();
@@ -51,16 +60,53 @@ export class ServiceSet {
 
   /** All services of the first config. */
   open({ services }: Config): void {
-    this.#configured = new Set(services.map(({ name }) => name));
-    for (const service of services) this.#add(service);
+    this.#configured = byName(services);
     for (const [name, record] of this.settings.records.load()) {
-      const driver = this.drivers.get(name);
+      const driver = this.find(name);
       if (driver) driver.resume(record, record.isFailed);
       else this.settings.records.forget(name);
     }
   }
 
-  #add(service: Service): void {
+  /** How many the config has. */
+  get size(): number {
+    return this.#configured.size;
+  }
+
+  /** Of those that something has happened to: of ten thousand services most sleep for days. */
+  get drivers(): ReadonlyMap<string, ServiceDriver> {
+    return this.#drivers;
+  }
+
+  /** Every service, in the order of the config; then those that it has no more and that haven't ended yet. */
+  *all(): Generator<ServiceDriver | UntouchedService> {
+    for (const service of this.#configured.values()) {
+      const sinceMs = this.#addedAtMs.get(service.name) ?? this.#openedAtMs;
+      yield this.#drivers.get(service.name) ?? { service, sinceMs };
+    }
+    for (const [name, driver] of this.#drivers) if (!this.#configured.has(name)) yield driver;
+  }
+
+  /** Null: there is none of this name. */
+  find(name: string): ServiceDriver | null {
+    const driver = this.#drivers.get(name);
+    if (driver) return driver;
+    const service = this.#configured.get(name);
+    return service ? this.#add(service) : null;
+  }
+
+  /** As {@link find}; null also where nobody may wake it any more. */
+  driverFor(name: string): ServiceDriver | null {
+    return this.#ending.has(name) ? null : this.find(name);
+  }
+
+  /** What a service prints; null: there is none of this name. */
+  outputOf(name: string): OutputLog | null {
+    this.find(name);
+    return this.#outputs.get(name) ?? null;
+  }
+
+  #add(service: Service): ServiceDriver {
     const { instances, startQueue, stateDir, log, onGone, underway } = this.settings;
     const output = new OutputLog({
       name: service.name,
@@ -69,7 +115,7 @@ export class ServiceSet {
       underway,
       ...this.#alsoToJournal(service.name),
     });
-    this.outputs.set(service.name, output);
+    this.#outputs.set(service.name, output);
     const driver: ServiceDriver = new ServiceDriver(service, {
       ...{ instances, startQueue, output, log, underway },
       onState: (event) => {
@@ -79,7 +125,8 @@ export class ServiceSet {
       onAsleep: (asleep) => this.#prepareSpare(asleep),
       onEvent: () => this.#note(driver),
     });
-    this.drivers.set(service.name, driver);
+    this.#drivers.set(service.name, driver);
+    return driver;
   }
 
   #alsoToJournal(service: string): Pick<OutputLogOptions, 'onLine'> {
@@ -87,7 +134,7 @@ export class ServiceSet {
     if (journal === null) return {};
     // Of a `stdio` service any process may have printed it.
     const pid = () => {
-      const instance = this.drivers.get(service)?.instance;
+      const instance = this.#drivers.get(service)?.instance;
       return instance && !instance.isStdio ? instance.pid : null;
     };
     const output = new JournalOutput({ service, journal, pid });
@@ -104,45 +151,49 @@ export class ServiceSet {
     records.note(service.name, { ...others, failures: { ...failures, last }, isFailed });
   }
 
-  #prepareSpare(service: Service): void {
-    if (!this.#isClosing && this.#configured.has(service.name))
-      this.settings.store.prepare(service);
+  /** It was in use: likelier than others it will be again. */
+  #prepareSpare({ name }: Service): void {
+    const service = this.#configured.get(name);
+    if (service && !this.#isClosing) this.settings.store.prepare(service);
   }
 
   /** New settings, and new services; those that the config has no more are for `retain`. */
   change({ services }: Config): void {
-    this.#configured = new Set(services.map(({ name }) => name));
-    for (const service of services) {
-      const driver = this.drivers.get(service.name);
-      if (!driver) this.#add(service);
-      else if (driver.service !== service) driver.update(service);
-      if (!this.isAwake(service.name)) this.settings.store.prepare(service);
+    const before = this.#configured;
+    this.#configured = byName(services);
+    for (const name of this.#configured.keys())
+      if (!before.has(name)) this.#addedAtMs.set(name, Date.now());
+    for (const name of before.keys()) if (!this.#configured.has(name)) this.#addedAtMs.delete(name);
+    for (const [name, driver] of this.#drivers) {
+      const service = this.#configured.get(name);
+      if (service && driver.service !== service) driver.update(service);
     }
+    this.prepareSpares();
+  }
+
+  /** VPSs for those that sleep, where there is room for all of them; else for those that were awake last. */
+  prepareSpares(): void {
+    this.settings.store.prepareAll(this.#configured, (name) => this.isAwake(name));
   }
 
   /** Stops and forgets those that the config has no more; returns their names. */
   async retain(): Promise<string[]> {
-    const gone = [...this.drivers.keys()].filter((name) => !this.#configured.has(name));
+    const gone = [...this.#drivers.keys()].filter((name) => !this.#configured.has(name));
     await Promise.all(gone.map((name) => this.#remove(name)));
     return gone;
   }
 
   async #remove(name: string): Promise<void> {
-    await this.drivers.get(name)?.stop('taken out of the config');
-    this.drivers.delete(name);
-    await this.outputs.get(name)?.finish();
-    this.outputs.delete(name);
+    await this.#drivers.get(name)?.stop('taken out of the config');
+    this.#drivers.delete(name);
+    await this.#outputs.get(name)?.finish();
+    this.#outputs.delete(name);
     this.settings.store.drop(name);
     this.settings.records.forget(name);
   }
 
   isAwake(name: string): boolean {
-    return Boolean(this.drivers.get(name)?.instance);
-  }
-
-  /** Null: there is none, or nobody may wake it any more. */
-  driverFor(name: string): ServiceDriver | null {
-    return this.#ending.has(name) ? null : (this.drivers.get(name) ?? null);
+    return Boolean(this.#drivers.get(name)?.instance);
   }
 
   /** No spare is built any more. */
@@ -153,17 +204,17 @@ export class ServiceSet {
   /** Resolves when no process has a connection of its own (`stdio`) any more, or at the signal. */
   async drain(signal: AbortSignal): Promise<void> {
     const isBusy = ({ instance }: ServiceDriver) => (instance?.connectionProcesses ?? 0) > 0;
-    while (!signal.aborted && [...this.drivers.values()].some(isBusy)) await delay(DRAIN_LOOK_MS);
+    while (!signal.aborted && [...this.#drivers.values()].some(isBusy)) await delay(DRAIN_LOOK_MS);
   }
 
   #stopOrder(): ReturnType<typeof stopOrder> {
-    return stopOrder([...this.drivers.values()].map(({ service }) => service));
+    return stopOrder([...this.#drivers.values()].map(({ service }) => service));
   }
 
   /** How long `stop` may take, in milliseconds. */
   get longestStopMs(): number {
     return longestStopMs(this.#stopOrder(), (name) => {
-      const driver = this.drivers.get(name);
+      const driver = this.#drivers.get(name);
       return driver?.instance?.service.stopTimeoutMs ?? 0;
     });
   }
@@ -175,7 +226,7 @@ export class ServiceSet {
       const users = Promise.all(after.map((user) => stopped.get(user)));
       const stop = users.then(() => {
         this.#ending.add(name);
-        return this.drivers.get(name)?.stop('rouse stops', hurry);
+        return this.#drivers.get(name)?.stop('rouse stops', hurry);
       });
       stopped.set(name, stop);
     }
@@ -184,6 +235,10 @@ export class ServiceSet {
 
   /** All that they printed is written. */
   async finish(): Promise<void> {
-    await Promise.all([...this.outputs.values()].map((output) => output.finish()));
+    await Promise.all([...this.#outputs.values()].map((output) => output.finish()));
   }
+}
+
+function byName(services: readonly Service[]): ReadonlyMap<string, Service> {
+  return new Map(services.map((service) => [service.name, service]));
 }

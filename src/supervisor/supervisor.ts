@@ -186,7 +186,7 @@ export class Supervisor {
     await this.egress.configure(config);
     await this.gateways.start(config, this.#generation);
     this.#certificates.watch(config);
-    for (const service of config.services) this.#store.prepare(service);
+    this.services.prepareSpares();
   }
 
   /** What this config doesn't want of the last rouse's is closed before anything is bound. */

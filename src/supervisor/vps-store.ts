@@ -101,16 +101,35 @@ export class VpsStore {
     return this.#build(service);
   }
 
-  /** Asks for a spare, built in the background when there is room. */
+  /** Asks for a spare, built in the background; where there is no room, instead of the one that was asked for first. */
   prepare(service: Service): void {
     if (!this.settings.planFor || this.#isClosed) return;
     const spare = this.#spares.get(service.name);
     if (spare?.service === service) return;
     this.drop(service.name);
     this.#dropped.delete(service.name);
-    if (this.#spares.size + this.#wanted.size >= SPARE_LIMIT) return;
+    if (this.#spares.size + this.#wanted.size >= SPARE_LIMIT) this.#makeRoom();
     this.#wanted.set(service.name, service);
     this.#buildNext();
+  }
+
+  #makeRoom(): void {
+    const [oldest] = this.#wanted.size > 0 ? this.#wanted.keys() : this.#spares.keys();
+    if (oldest !== undefined) this.drop(oldest);
+  }
+
+  /**
+   * Spares for all services that aren't awake where there is room for all; where there isn't, those
+   * that were awake last have theirs. Spares of services that have changed are built anew.
+   */
+  prepareAll(services: ReadonlyMap<string, Service>, isAwake: (name: string) => boolean): void {
+    for (const name of [...this.#spares.keys(), ...this.#wanted.keys()]) {
+      const service = services.get(name);
+      if (service) this.prepare(service);
+      else this.drop(name);
+    }
+    if (services.size > SPARE_LIMIT) return;
+    for (const [name, service] of services) if (!isAwake(name)) this.prepare(service);
   }
 
   /** The service was removed or changed, or its start is far away. */

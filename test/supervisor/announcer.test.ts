@@ -26,7 +26,7 @@ function createAnnouncer(states: ServiceState[]) {
     listeners.add(listener);
     return () => listeners.delete(listener);
   };
-  const announcer = new Announcer({ manager, services: { drivers, onState } });
+  const announcer = new Announcer({ manager, services: { size: states.length, drivers, onState } });
   cleanups.push(() => {
     announcer.close();
     manager.close();
@@ -50,12 +50,12 @@ function hear(fd: number): string[] {
 }
 
 test('the status line counts what a person would ask for', () => {
-  expect(describeServices([])).toBe('0 services, 0 awake');
-  expect(describeServices(['stopped'])).toBe('1 service, 0 awake');
-  expect(describeServices(['running', 'starting', 'running', ...idle(9)])).toBe(
+  expect(describeServices(0, [])).toBe('0 services, 0 awake');
+  expect(describeServices(1, ['stopped'])).toBe('1 service, 0 awake');
+  expect(describeServices(12, ['running', 'starting', 'running', ...idle(3)])).toBe(
     '12 services, 2 awake, 1 starting',
   );
-  expect(describeServices(['frozen', 'failed', 'stopping', 'failed'])).toBe(
+  expect(describeServices(4, ['frozen', 'failed', 'stopping', 'failed'])).toBe(
     '4 services, 0 awake, 1 frozen, 1 stopping, 2 failed',
   );
 });
