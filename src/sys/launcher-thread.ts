@@ -38,6 +38,7 @@ import { spawn } from './spawn.js';
 const PR_SET_NO_NEW_PRIVS = 38;
 const PR_CAPBSET_DROP = 24;
 const LAST_CAPABILITY = 63;
+const EINVAL = 22;
 const ALL_NAMESPACES =
   CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
@@ -61,11 +62,23 @@ const ownGroups = process.getgroups?.() ?? [];
 
 checked(unshare(CLONE_FS), 'unshare the file system attributes of the launcher');
 checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'set no_new_privs');
-for (let capability = 0; capability <= LAST_CAPABILITY; capability += 1) {
-  if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
-}
+const whyBounded = emptyBoundingSet();
 clearInheritable();
-if (filter) installFilter(Buffer.from(filter));
+if (filter) {
+  if (whyBounded) throw whyBounded;
+  installFilter(Buffer.from(filter));
+}
+
+/** Returns what stands against it: who is no root, or a root that was left without CAP_SETPCAP. */
+function emptyBoundingSet(): SystemError | null {
+  for (let capability = 0; capability <= LAST_CAPABILITY; capability += 1) {
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) === 0) continue;
+    // The kernel doesn't know so many.
+    if (lastErrno() === EINVAL) break;
+    return new SystemError('empty the capability bounding set', lastErrno());
+  }
+  return null;
+}
 
 /** Undoes, in reverse, what has been done so far; a step that can't be undone ends the process. */
 class Excursion {

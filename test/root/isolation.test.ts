@@ -188,3 +188,17 @@ test.skipIf(whyNoIsolation !== null)(
     expect(status).toMatch(/^CapInh:\t0+$/m);
   },
 );
+
+test.skipIf(whyNoIsolation !== null)(
+  titled(
+    'a rouse that cannot take capabilities away from services for good says so and does not start',
+  ),
+  async () => {
+    const config = { listeners: listenersOf({ a: 'tcp' }), services: { a: shellService('a') } };
+    const options = { prefix: ['setpriv', '--bounding-set=-setpcap'], mayFail: true };
+    await using rouse = await ServedRouse.start(config, options);
+    const { code, stderr } = await rouse.process.ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain('empty the capability bounding set: EPERM');
+  },
+);

@@ -83,6 +83,11 @@ describe.skipIf(whyNoSystemd !== null)(
       expect(said.trim().split('\n')).toEqual(['daemon', '0077', '100', '1', '-5']);
     });
 
+    test('a service has no capability, and can never get one', async () => {
+      const sets = await runIn('a', 'grep ^Cap /proc/self/status');
+      expect(sets.match(/\t0+$/gm)).toHaveLength(5);
+    });
+
     test('a service writes what is its own or granted, but never to /etc', async () => {
       expect(await runIn('a', 'echo x >/srv/data/x && cat /srv/data/x')).toBe('x\n');
       expect(await runIn('a', 'echo x >/etc/data/x')).toContain('Read-only file system');
@@ -106,12 +111,22 @@ describe.skipIf(whyNoSystemd !== null)(
       expect(a).not.toBe(host);
     });
 
-    test('services are frozen, thawed, stopped and reloaded', async () => {
+    test('services are frozen, thawed, stopped in their way, and reloaded', async () => {
+      const get = () => machine.curl(`-H 'Host: hello' http://127.0.0.1/`);
       await machine.check('rouse wake hello && rouse freeze hello');
-      expect(await machine.curl(`-H 'Host: hello' http://127.0.0.1/`)).toContain('hello');
-      await machine.check('rouse sleep hello --force && systemctl reload rouse');
-      expect(await machine.curl(`-H 'Host: hello' http://127.0.0.1/`)).toContain('hello');
+      expect(await get()).toContain('hello');
+      await machine.check('rouse sleep hello --force');
+      const { services } = JSON.parse(await machine.check('rouse status hello --json'));
+      expect(services[0].lastExit).toMatchObject({ code: 0 });
+      await machine.check('systemctl reload rouse');
+      expect(await get()).toContain('hello');
       expect(await machine.journal('rouse', '-o cat -p err')).toBe('');
+    });
+
+    test('what a service keeps is its own again when rouse was restarted', async () => {
+      await runIn('b', 'echo kept >$STATE_DIRECTORY/x');
+      await machine.check('systemctl restart rouse');
+      expect(await runIn('b', 'cat $STATE_DIRECTORY/x')).toBe('kept\n');
     });
   },
 );
