@@ -17,7 +17,7 @@ export interface CreateEgressSettings {
   readonly program: string;
   readonly environment: Readonly<Record<string, string>>;
   /** See `EgressLinkSettings`. */
-  readonly logFd: number | null;
+  readonly openLog: (() => number) | null;
   readonly machine: Machine;
   readonly identities: Identities;
   readonly underway: Underway;
@@ -26,16 +26,16 @@ export interface CreateEgressSettings {
 
 /** Services' ways out, with the process behind them, which isn't started yet. */
 export function createEgress(settings: CreateEgressSettings): EgressDoors {
-  const { identities, log, logFd, machine, program, runtimeDir, underway } = settings;
+  const { identities, log, machine, openLog, program, runtimeDir, underway } = settings;
   const environment = {
     ...settings.environment,
     UV_THREADPOOL_SIZE: String(LOOKUP_THREADS),
-    ...(logFd === null ? {} : { ROUSE_LOG_FD: String(EGRESS_LOG_FD) }),
+    ...(openLog === null ? {} : { ROUSE_LOG_FD: String(EGRESS_LOG_FD) }),
   };
   const resolver = new ResolverFiles({ directory: join(runtimeDir, 'resolver') });
   const link = new EgressLink({
     launcher: machine.launchers,
-    logFd,
+    openLog,
     resolver,
     buildVps: () => machine.isolation.buildEgressVps(resolver.directory),
     program: () => ({

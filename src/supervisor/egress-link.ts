@@ -31,8 +31,8 @@ export interface EgressLinkSettings {
   /** Open as long as the process is wanted. */
   readonly resolver: Pick<ResolverFiles, 'open' | 'close'>;
   readonly program: () => EgressProgram;
-  /** Passed to it as `EGRESS_LOG_FD`, for what it logs; null: it needs none. */
-  readonly logFd: number | null;
+  /** Opens what is passed to it as `EGRESS_LOG_FD`, for what it logs; null: it needs nothing. */
+  readonly openLog: (() => number) | null;
   readonly underway: Underway;
   readonly log: Logger;
 }
@@ -133,10 +133,12 @@ export class EgressLink implements Watched {
   }
 
   async #launch(): Promise<void> {
-    const { launcher, buildVps, logFd, program } = this.settings;
+    const { launcher, buildVps, openLog, program } = this.settings;
     const vps = await buildVps();
     const [ours, theirs] = createSocketPair('seqpacket');
+    let logFd: number | null = null;
     try {
+      logFd = openLog?.() ?? null;
       const child = await launcher.launch({
         ...program(),
         directory: '/',
@@ -164,6 +166,7 @@ export class EgressLink implements Watched {
       throw error;
     } finally {
       closeFd(theirs);
+      if (logFd !== null) closeFd(logFd);
     }
   }
 

@@ -39,8 +39,8 @@ export interface GatewayLifeRequest {
   readonly plans: readonly LanePlan[];
   readonly launcher: Launchers;
   readonly buildVps: () => Promise<Vps>;
-  /** Passed to it, for what it logs; null: it needs none. */
-  readonly logFd: number | null;
+  /** Opens what is passed to it, for what it logs; null: it needs nothing. */
+  readonly openLog: (() => number) | null;
   readonly program: Pick<
     LaunchRequest,
     'executable' | 'arguments' | 'environment' | 'identity' | 'cpus'
@@ -96,11 +96,13 @@ export class GatewayLife implements Watched {
     request: GatewayLifeRequest,
     surroundings: GatewaySurroundings,
   ): Promise<GatewayLife> {
-    const { buildVps, launcher, logFd, name, plans, program, serial } = request;
+    const { buildVps, launcher, name, openLog, plans, program, serial } = request;
     const vps = await buildVps();
     const pairs = plans.map(() => createSocketPair('seqpacket'));
     let child: ChildProcessHandle;
+    let logFd: number | null = null;
     try {
+      logFd = openLog?.() ?? null;
       child = await launcher.launch({
         ...program,
         directory: '/',
@@ -120,6 +122,7 @@ export class GatewayLife implements Watched {
       throw error;
     } finally {
       for (const [, theirs] of pairs) closeFd(theirs);
+      if (logFd !== null) closeFd(logFd);
     }
     const adopted = vps.adopt(
       child.pid,

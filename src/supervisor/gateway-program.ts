@@ -6,8 +6,8 @@ import { lanesOf } from './gateway-share.js';
 export interface GatewayProgramSettings {
   /** The gateway's program, a file of the package. */
   readonly gatewayProgram: string;
-  /** Open in gateways, for what they log; null: they log to standard error. */
-  readonly logFd: number | null;
+  /** Gives each gateway a socket for what it logs; null: they log to standard error. */
+  readonly openLog: (() => number) | null;
   /** Environment of gateways: how they log. */
   readonly gatewayEnvironment: Readonly<Record<string, string>>;
 }
@@ -25,7 +25,7 @@ export function gatewayProgram(
     ...settings.gatewayEnvironment,
     ROUSE_GATEWAY: gateway.name,
     ROUSE_LANES: String(lanes),
-    ...(settings.logFd === null ? {} : { ROUSE_LOG_FD: String(FIRST_CONTROL_FD + lanes) }),
+    ...(settings.openLog === null ? {} : { ROUSE_LOG_FD: String(FIRST_CONTROL_FD + lanes) }),
   };
   return {
     executable: process.execPath,

@@ -152,7 +152,7 @@ export class GatewaySet implements ReachListener {
         identity: switchable(identity),
         cpus: gateway.cpus,
       },
-      logFd: settings.program.logFd,
+      openLog: settings.program.openLog,
       surroundings: settings.surroundings,
       metricsFd: isFirst ? settings.metricsFd() : null,
     });

@@ -2,8 +2,8 @@ import type { JournalFields } from '../base/journal-entry.js';
 
 /** What passes on to systemd's journal. */
 export interface JournalWriter {
-  /** The socket, for processes that write by themselves. */
-  readonly fd: number;
+  /** A socket for a process that writes by itself; the caller's. */
+  openSocket(): number;
   /** `waits` false: not even for a moment. */
   write(fields: JournalFields, waits: boolean): void;
 }

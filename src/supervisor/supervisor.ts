@@ -27,7 +27,7 @@ import { makeStateDirectory } from './state-directory.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { VpsStore } from './vps-store.js';
 
-export interface SupervisorSettings extends Omit<GatewayProgramSettings, 'logFd'> {
+export interface SupervisorSettings extends Omit<GatewayProgramSettings, 'openLog'> {
   readonly config: Config;
   readonly runtimeDir: string;
   readonly stateDir: string;
@@ -82,7 +82,7 @@ export class Supervisor {
     private readonly identities: Identities,
   ) {
     const { config, journal, log, runtimeDir, stateDir } = settings;
-    const logFd = journal?.fd ?? null;
+    const openLog = journal && (() => journal.openSocket());
     const underway = this.#underway;
     this.#config = config;
     this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager, (message) =>
@@ -100,7 +100,7 @@ export class Supervisor {
       log,
     );
     this.egress = createEgress({
-      ...{ runtimeDir, machine, identities, underway, log, logFd },
+      ...{ runtimeDir, machine, identities, underway, log, openLog },
       program: settings.egressProgram,
       environment: settings.gatewayEnvironment,
     });
@@ -125,7 +125,7 @@ export class Supervisor {
     });
     const { drivers } = this.services;
     this.gateways = new GatewaySet({
-      program: { ...settings, logFd },
+      program: { ...settings, openLog },
       ...{ machine, identities },
       surroundings: {
         ...{ log, underway, counters: this.counters },

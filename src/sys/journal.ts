@@ -2,7 +2,7 @@ import { encodeJournalEntry, type JournalFields } from '../base/journal-entry.js
 import { closeFd, createSealedMemfd } from './descriptors.js';
 import { sendPacket } from './fd-passing.js';
 import { lastErrno, MSG_DONTWAIT, MSG_NOSIGNAL, NativeMemory, poll, sendto } from './libc.js';
-import { connectDatagram, reconnectDatagram } from './sockets.js';
+import { connectDatagram, createDatagramSocket, reconnectDatagram } from './sockets.js';
 
 /** Where journald takes entries in its native protocol (systemd-journald.service(8)). */
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
@@ -13,28 +13,38 @@ const POLLOUT = 4;
 const EAGAIN = 11;
 const EMSGSIZE = 90;
 const ENOBUFS = 105;
-/** journald's socket was made anew. */
+/** journald's socket was made anew, or wasn't there. */
 const REPLACED = new Set([104, 107, 111]);
 
 const pollArea = new NativeMemory(8);
 
 /**
  * Writes to systemd's journal. Nothing waits for it for long: what it doesn't take is counted, and
- * the number is in the journal when it goes on. The socket may be passed to other processes, which
- * the journal tells apart by their credentials.
+ * the number is in the journal when it goes on.
  */
 export class Journal {
   #lost = 0;
 
   /** `fd`: connected; `path`: where to find a socket that was made anew, null where this process can't. */
   constructor(
-    readonly fd: number,
+    private readonly fd: number,
     private readonly path: string | null = null,
   ) {}
 
   /** Throws a `SystemError` where no journal listens. */
   static open(path = JOURNAL_SOCKET): Journal {
     return new Journal(connectDatagram(path), path);
+  }
+
+  /**
+   * A socket for another process, the caller's: one of its own, for who has a socket can connect it
+   * elsewhere for all who have it. The journal tells processes apart by their credentials. Where no
+   * journal listens now, what that process logs is lost.
+   */
+  openSocket(): number {
+    const fd = createDatagramSocket();
+    if (this.path !== null) reconnectDatagram(fd, this.path);
+    return fd;
   }
 
   /** `waits` false: not even for a moment. */
@@ -81,7 +91,6 @@ export class Journal {
     }
   }
 
-  /** The same socket, so that it is connected for every process that has it. */
   #reconnect(): boolean {
     return this.path !== null && reconnectDatagram(this.fd, this.path) === 0;
   }
@@ -96,7 +105,7 @@ export class Journal {
 function lossEntry(lost: number): JournalFields {
   const what = lost === 1 ? '1 line is' : `${lost} lines are`;
   return {
-    MESSAGE: `${what} missing here: the journal did not take them in time`,
+    MESSAGE: `${what} missing here: the journal was too slow`,
     PRIORITY: '4',
     SYSLOG_IDENTIFIER: 'rouse',
     EVENT: 'lost',

@@ -97,18 +97,22 @@ export function bindDatagram(path: string): number {
   return fd;
 }
 
-/** Connects a datagram socket anew, for everyone who has it; as connect(2). */
+/** Connects a datagram socket, for everyone who has it; as connect(2). An abstract path begins with `@`. */
 export function reconnectDatagram(fd: number, path: string): number {
   const name = encodeSocketAddress({ kind: 'unix', path: path.replace(/^@/, '\0') });
   return connect(fd, name, name.length);
 }
 
+/** A Unix datagram socket that isn't connected, non-blocking. Throws a `SystemError`. */
+export function createDatagramSocket(): number {
+  return checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket');
+}
+
 /** A datagram socket that sends to this path (an abstract one with `@`), non-blocking. Throws a `SystemError`. */
 export function connectDatagram(path: string): number {
-  const what = `connect ${path}`;
-  const fd = checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), what);
+  const fd = createDatagramSocket();
   try {
-    checked(reconnectDatagram(fd, path), what);
+    checked(reconnectDatagram(fd, path), `connect ${path}`);
     return fd;
   } catch (error) {
     closeFd(fd);

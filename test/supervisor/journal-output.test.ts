@@ -11,7 +11,7 @@ function createOutput(pid: number | null = 4711) {
   };
   const output = new JournalOutput({
     service: 'blog',
-    journal: { fd: -1, write },
+    journal: { openSocket: () => -1, write },
     pid: () => pid,
     nowMs: () => clock.ms,
   });

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import { closeFd, duplicateFd } from '../../src/sys/descriptors.js';
+import { closeFd } from '../../src/sys/descriptors.js';
 import { type Packet, receivePacket } from '../../src/sys/fd-passing.js';
 import { Journal } from '../../src/sys/journal.js';
 import { fcntl } from '../../src/sys/libc.js';
-import { bindDatagram } from '../../src/sys/sockets.js';
+import { bindDatagram, reconnectDatagram } from '../../src/sys/sockets.js';
 import { decodeEntry, JournalReceiver, readEntryFile } from '../support/journal-receiver.js';
 
 const F_GET_SEALS = 1034;
@@ -30,12 +30,24 @@ test('an entry arrives with its fields, lines and all', () => {
   expect(receiver.receiveAll()).toEqual([entry]);
 });
 
-test('a process that got the socket writes to the same journal', () => {
+test('a process that got a socket of its own writes to the same journal', () => {
   const { receiver, journal } = open();
-  const passed = duplicateFd(journal.fd);
+  const passed = journal.openSocket();
   cleanups.push(() => closeFd(passed));
   new Journal(passed).write({ MESSAGE: 'from a gateway' });
   expect(receiver.receiveAll()).toEqual([{ MESSAGE: 'from a gateway' }]);
+});
+
+test('a gateway that was taken over cannot turn what others log to itself', () => {
+  const { receiver, journal } = open();
+  const gateway = journal.openSocket();
+  const trap = `rouse-test-trap-${process.pid}`;
+  const trapFd = bindDatagram(`\0${trap}`);
+  cleanups.push(() => [gateway, trapFd].forEach(closeFd));
+  expect(reconnectDatagram(gateway, `@${trap}`)).toBe(0);
+  journal.write({ MESSAGE: 'secret' });
+  expect(receivePacket(trapFd)).toBeNull();
+  expect(receiver.receiveAll()).toEqual([{ MESSAGE: 'secret' }]);
 });
 
 test('an entry that no datagram takes comes as a memory file that nobody can change', () => {
@@ -77,7 +89,7 @@ test('a journal that does not read stops nobody; what is missing is said when it
   expect(receiver.receiveAll()).toMatchObject([
     { MESSAGE: 'on again' },
     {
-      MESSAGE: `${lost} lines are missing here: the journal did not take them in time`,
+      MESSAGE: `${lost} lines are missing here: the journal was too slow`,
       PRIORITY: '4',
       LOST: `${lost}`,
     },
@@ -85,24 +97,31 @@ test('a journal that does not read stops nobody; what is missing is said when it
   ]);
 });
 
-test('a journal that was started anew is found again, by all who have the socket', () => {
+test('a journal that was started anew is found again, what it missed is counted', () => {
   const path = `rouse-test-journal-anew-${process.pid}`;
   const first = bindDatagram(`\0${path}`);
   const journal = Journal.open(`@${path}`);
   cleanups.push(() => journal.close());
-  const gateway = new Journal(journal.fd);
   closeFd(first);
-  gateway.write({ MESSAGE: 'lost' });
+  journal.write({ MESSAGE: 'lost' });
   const second = bindDatagram(`\0${path}`);
   cleanups.push(() => closeFd(second));
   journal.write({ MESSAGE: 'found' });
-  gateway.write({ MESSAGE: 'found too' });
-  const texts = [1, 2, 3].map(() => decodeEntry(receiveWithFds(second).bytes).MESSAGE);
-  expect(texts).toEqual([
-    'found',
-    'found too',
-    '1 line is missing here: the journal did not take them in time',
-  ]);
+  const texts = [1, 2].map(() => decodeEntry(receiveWithFds(second).bytes).MESSAGE);
+  expect(texts).toEqual(['found', '1 line is missing here: the journal was too slow']);
+});
+
+test('a process that starts while no journal listens gets a socket all the same', () => {
+  const path = `rouse-test-journal-gone-${process.pid}`;
+  const fd = bindDatagram(`\0${path}`);
+  const journal = Journal.open(`@${path}`);
+  closeFd(fd);
+  const passed = journal.openSocket();
+  cleanups.push(
+    () => journal.close(),
+    () => closeFd(passed),
+  );
+  expect(() => new Journal(passed).write({ MESSAGE: 'nobody hears this' })).not.toThrow();
 });
 
 test('where no journal listens that is an error by name', () => {
