@@ -26,6 +26,7 @@ export interface EngineOptions {
   readonly helloMs?: number;
   readonly headMs?: number;
   readonly bodyMs?: number;
+  readonly sendMs?: number;
   readonly idleMs?: number;
   readonly pooledMs?: number;
   readonly descriptorLimit?: number;

@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
 import { get } from '../support/http-client.js';
 import { RawClient } from '../support/raw-client.js';
 import { waitFor } from '../support/wait-for.js';
@@ -94,6 +95,49 @@ export function httpAnswerCases(createEngine: EngineFactory): void {
       cause: { code: 'ECONNRESET' },
     });
     await rig.host.allUsesEnded();
+  });
+
+  describe.each([
+    ['ends', (socket: Socket) => socket.end()],
+    ['breaks off', (socket: Socket) => socket.resetAndDestroy()],
+  ])('a service that %s in the middle of', (_, leave) => {
+    it.each([
+      ['an answer with a length', 'Content-Length: 100\r\n\r\n', 'hello'],
+      ['a long answer with a length', 'Content-Length: 3000000\r\n\r\n', 'x'.repeat(2_000_000)],
+      ['a chunk', 'Transfer-Encoding: chunked\r\n\r\n', '10\r\nhello'],
+      ['an answer in chunks', 'Transfer-Encoding: chunked\r\n\r\n', '5\r\nhello\r\n'],
+      ['its last chunk', 'Transfer-Encoding: chunked\r\n\r\n', '5\r\nhello\r\n0\r\n'],
+    ])('%s leaves no client with what could be all of it', async (_name, head, body) => {
+      await using server = await startTcpServer((socket) => {
+        socket.once('data', () => {
+          socket.write(`HTTP/1.1 200 OK\r\n${head}`);
+          socket.write(body, () => setTimeout(() => leave(socket), 20));
+        });
+      });
+      await using rig = createHttpRig(createEngine, [server.port]);
+      await expect(get(rig.port('web'), '/', { host: 'a.example' })).rejects.toThrow('aborted');
+      await using old = await RawClient.connect({ port: rig.port('web') });
+      await old.send('GET / HTTP/1.0\r\nHost: a.example\r\n\r\n');
+      const ended = await old.readUntil(() => false).catch(({ cause }) => cause);
+      // With a length the client counts; without one only a reset tells.
+      if (!head.startsWith('Content-Length')) expect(ended).toMatchObject({ code: 'ECONNRESET' });
+      await rig.host.allUsesEnded();
+    });
+  });
+
+  it('a service that breaks off where only the end would tell is seen to', async () => {
+    await using server = await startTcpServer((socket) => {
+      socket.once('data', () => {
+        const bytes = 'HTTP/1.1 200 OK\r\n\r\nhello';
+        socket.write(bytes, () => setTimeout(() => socket.resetAndDestroy(), 20));
+      });
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    await expect(get(rig.port('web'), '/', { host: 'a.example' })).rejects.toThrow('aborted');
+    await using old = await RawClient.connect({ port: rig.port('web') });
+    await old.send('GET / HTTP/1.0\r\nHost: a.example\r\n\r\n');
+    const ended = await old.readUntil(() => false).catch(({ cause }) => cause);
+    expect(ended).toMatchObject({ code: 'ECONNRESET' });
   });
 
   it.each([

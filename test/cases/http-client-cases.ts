@@ -129,6 +129,24 @@ export function httpClientCases(createEngine: EngineFactory): void {
     await rig.host.allUsesEnded();
   });
 
+  it.each([
+    ['an answer', ''],
+    ['its last answer', 'Connection: close\r\n'],
+  ])('a client that takes nothing of %s is given up in time', async (_, header) => {
+    await using server = await startHttpServer((_, response) => {
+      response.end(Buffer.alloc(64 * 1024 * 1024));
+    });
+    const options = { sendMs: 300 };
+    await using rig = createHttpRig(createEngine, [server.port], { options });
+    await using client = await RawClient.connect({ port: rig.port('web') });
+    client.socket.pause();
+    await client.send(`GET / HTTP/1.1\r\nHost: a.example\r\n${header}\r\n`);
+    await rig.host.allUsesEnded();
+    client.socket.resume();
+    await client.readToEnd();
+    expect(client.received.length).toBeLessThan(64 * 1024 * 1024);
+  });
+
   it('after an error of the service the connection goes on', async () => {
     await using server = await startHttpServer((_, response) => response.end('fine'));
     await using rig = createHttpRig(createEngine, [1, server.port]);

@@ -85,6 +85,30 @@ export function httpStreamingCases(createEngine: EngineFactory): void {
     expect(hash.digest('hex')).toBe(bulkHash());
   });
 
+  it('a client that reads slowly, but reads, gets all of its answer', async () => {
+    await using server = await startHttpServer((_, response) => {
+      for (let bytes = 0; bytes < BULK_BYTES; bytes += BLOCK.length) response.write(BLOCK);
+      response.end();
+    });
+    const options = { sendMs: 800 };
+    await using rig = createHttpRig(createEngine, [server.port], { options });
+    const request = http.get({
+      port: rig.port('web'),
+      headers: { host: 'a.example', connection: 'close' },
+      agent: false,
+    });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const hash = createHash('sha256');
+    let readBytes = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      const isPause = readBytes % BLOCK.length > (readBytes + chunk.length) % BLOCK.length;
+      if (isPause) await new Promise((resolve) => setTimeout(resolve, 30));
+      hash.update(chunk);
+      readBytes += chunk.length;
+    }
+    expect(hash.digest('hex')).toBe(bulkHash());
+  });
+
   it.each(['Content-Length', 'Transfer-Encoding'])(
     '64 MiB to a slow service arrive whole, and are not buffered on the way (%s)',
     async (framing) => {

@@ -5,6 +5,7 @@ import { RequestFraming } from '../request-framing.js';
 import type { RequestHead } from '../request-head.js';
 import { ClientClock } from './client-clock.js';
 import type { EngineLimits } from './limits.js';
+import { SendWatch } from './send-watch.js';
 import { closeLingering, resetSocket } from './sockets.js';
 import type { Sweeps } from './sweeps.js';
 
@@ -39,6 +40,7 @@ export class HttpConnection extends Duplex {
   readonly #framing = new RequestFraming();
   readonly #stopWatching: () => void;
   readonly #clock: ClientClock;
+  readonly #sendWatch = new SendWatch();
   #input: Buffer = EMPTY;
   #position = 0;
   #isRequestEnded = false;
@@ -54,10 +56,9 @@ export class HttpConnection extends Duplex {
     this.#client = client;
     this.#options = options;
     this.#clock = new ClientClock(options.limits);
-    const { headMs, bodyMs, idleMs } = options.limits;
-    this.#stopWatching = options.sweeps.watch(Math.min(headMs, bodyMs, idleMs), (nowMs) =>
-      this.#checkTime(nowMs),
-    );
+    const { headMs, bodyMs, idleMs, sendMs } = options.limits;
+    const shortestMs = Math.min(headMs, bodyMs, idleMs, sendMs);
+    this.#stopWatching = options.sweeps.watch(shortestMs, (nowMs) => this.#checkTime(nowMs));
     client.on('data', this.#onData);
     client.on('end', this.#onEnd);
     client.on('close', this.#onClose);
@@ -110,7 +111,7 @@ export class HttpConnection extends Duplex {
     if (this.#isLeft) return;
     this.#leave();
     if (lastWords !== undefined) this.bytesOut += lastWords.length;
-    closeLingering(this.#client, lastWords);
+    closeLingering(this.#client, lastWords, this.#options.limits.sendMs);
     this.destroy();
   }
 
@@ -286,6 +287,11 @@ export class HttpConnection extends Duplex {
   }
 
   #checkTime(nowMs: number): void {
+    if (this.#sendWatch.isStuck(this.#client, nowMs, this.#options.limits.sendMs)) {
+      resetSocket(this.#client);
+      this.destroy();
+      return;
+    }
     const verdict = this.#clock.check(nowMs, {
       hasRequest: this.head !== null,
       isReadingBody: !this.#isRequestEnded && (!this.#isFull || this.#isAnswered),

@@ -6,6 +6,8 @@ export interface EngineLimits {
   readonly headMs: number;
   /** For the next byte of a request body that is being waited for. */
   readonly bodyMs: number;
+  /** For the client to take any more of what is there for it. */
+  readonly sendMs: number;
   /** A keep-alive connection without a request. Clients are told a little less. */
   readonly idleMs: number;
   /** A pooled connection to an upstream: less than the 5 s after which common servers close it. */
@@ -19,6 +21,7 @@ export const DEFAULT_LIMITS: EngineLimits = {
   helloMs: 10_000,
   headMs: 10_000,
   bodyMs: 60_000,
+  sendMs: 60_000,
   idleMs: 75_000,
   pooledMs: 4_000,
   backlog: 4096,

@@ -25,7 +25,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT'])
  */
 export class RelayedRequest {
   #current: ClientRequest | null = null;
-  #isAnswered = false;
+  #answer: IncomingMessage | null = null;
   #isRetried = false;
   #isUpgraded = false;
   #openParts = 2;
@@ -101,7 +101,7 @@ export class RelayedRequest {
       relayInformation(this.exchange, information);
     });
     upstreamRequest.once('response', (response: IncomingMessage) => {
-      this.#isAnswered = true;
+      this.#answer = response;
       relayResponse(this.exchange, response);
     });
     upstreamRequest.once('upgrade', (response: IncomingMessage, socket: Socket, bytes: Buffer) => {
@@ -109,7 +109,7 @@ export class RelayedRequest {
     });
     upstreamRequest.once('close', () => {
       if (!isCurrent()) return;
-      if (!this.#isAnswered) this.#fail(new Error('closed without an answer'));
+      if (this.#answer === null) this.#fail(new Error('closed without an answer'));
       if (isCurrent()) this.#closePart();
     });
   }
@@ -120,7 +120,6 @@ export class RelayedRequest {
       this.#fail(new Error('changed the protocol unasked'));
       return;
     }
-    this.#isAnswered = true;
     this.#isUpgraded = true;
     // http-proxy would break off what it takes for a request that was given up.
     this.exchange.request
@@ -135,7 +134,12 @@ export class RelayedRequest {
   #fail(error: Error): void {
     if (this.#isUpgraded) return;
     this.#stopUpload();
-    if (this.#isAnswered || this.exchange.abort.signal.aborted) return;
+    if (this.exchange.abort.signal.aborted) return;
+    if (this.#answer !== null) {
+      // Node would take what came for all of it, where only the connection's end could tell.
+      if (!this.#answer.complete) this.exchange.breakOff();
+      return;
+    }
     if (this.#mayRetry()) {
       this.#isRetried = true;
       this.pool.closeIdle();

@@ -17,6 +17,7 @@ import { FreeList } from './free-list.js';
 import type { HttpFront, HttpListener } from './http-front.js';
 import { INPUT_AT, bytes as memoryBytes } from './memory.js';
 import { AT_END, BROKEN, NOTHING_NOW, PEER_EVENTS, Peer } from './peer.js';
+import { SendWatch } from './send-watch.js';
 
 /** A FIN this soon after the last byte is a client's that has said all and still listens. */
 const HALF_CLOSE_MS = 100;
@@ -51,7 +52,8 @@ export class ClientConnection implements NativeConnection, EventHandler {
   lastMs: number;
   readonly origin: ClientOrigin;
   #headSinceMs: number | null = null;
-  #deadlineMs = 0;
+  #sendWatch: SendWatch | null = null;
+  #lingerUntilMs = 0;
   #lingerBytes = LINGER_BYTES;
   #state: State = 'open';
   /** The client itself has said that the request at hand is its last. */
@@ -245,8 +247,12 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   sweep(nowMs: number): void {
     const { headMs, idleMs } = this.front.limits;
-    if (this.#state !== 'open') {
-      if (nowMs > this.#deadlineMs) this.destroy();
+    if (this.#isStuck(nowMs)) {
+      this.leave(true);
+    } else if (this.#state === 'lingering') {
+      if (nowMs > this.#lingerUntilMs) this.destroy();
+    } else if (this.#state === 'closing') {
+      return;
     } else if (this.exchange !== null) {
       this.exchange.sweep(nowMs);
     } else if (this.#headSinceMs !== null) {
@@ -257,6 +263,13 @@ export class ClientConnection implements NativeConnection, EventHandler {
     }
   }
 
+  /** The client takes no more of what there is for it. */
+  #isStuck(nowMs: number): boolean {
+    if (this.peer.isWritable && this.#sendWatch === null) return false;
+    this.#sendWatch ??= new SendWatch();
+    return this.#sendWatch.isStuck(this.peer, nowMs, this.front.limits.sendMs);
+  }
+
   /**
    * Says no more, and closes when all is sent; what the client still sends is dropped. `hasEnded`: it
    * said that it sends nothing more.
@@ -265,7 +278,6 @@ export class ClientConnection implements NativeConnection, EventHandler {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     this.#hasEnded = hasEnded;
-    this.#deadlineMs = performance.now() + this.front.limits.bodyMs;
     this.exchange = null;
     this.rest = null;
     this.#giveFraming();
@@ -281,7 +293,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
       }
       if (this.#hasEnded && !peer.isReadable) return this.destroy();
       this.#state = 'lingering';
-      this.#deadlineMs = performance.now() + LINGER_MS;
+      this.#lingerUntilMs = performance.now() + LINGER_MS;
       peer.endSending();
     }
     while (this.#state === 'lingering' && peer.isReadable) {
@@ -294,23 +306,23 @@ export class ClientConnection implements NativeConnection, EventHandler {
 
   /** Closes so that the client notices that the answer isn't whole. */
   breakOff(isDelimitedByClose: boolean): void {
-    if (!isDelimitedByClose) return this.finish();
-    if (!this.#detach()) return;
-    this.front.context.loop.forget(this.peer.fd);
-    this.peer.reset();
+    if (isDelimitedByClose) this.destroy(true);
+    else this.finish();
   }
 
-  /** The client is gone: nobody waits for the answer. */
-  leave(): void {
+  /** The client is gone, or given up: nobody waits for the answer. */
+  leave(resets = false): void {
     const { exchange } = this;
-    this.destroy();
+    this.destroy(resets);
     exchange?.onClientLeft();
   }
 
-  destroy(): void {
+  /** `resets`: what wasn't delivered is dropped, and the client sees that something is missing. */
+  destroy(resets = false): void {
     if (!this.#detach()) return;
     this.front.context.loop.forget(this.peer.fd);
-    this.peer.close();
+    if (resets) this.peer.reset();
+    else this.peer.close();
   }
 
   /** Lets go of the descriptor, which is somebody else's from here on. False: that was so already. */

@@ -25,6 +25,8 @@ export class Peer {
   /** The other side has closed or shut down: read on until end of file, even after a short read. */
   hasHungUp = false;
   isBroken = false;
+  /** How often something was sent. */
+  sends = 0;
   /** To be sent as soon as there is room. */
   pending: Buffer | null = null;
 
@@ -101,6 +103,7 @@ export class Peer {
     if (!this.isWritable) return 0;
     const sent = sendFrom(this.fd, memory, from, to - from);
     if (sent >= 0) {
+      this.sends += 1;
       if (sent < to - from) this.isWritable = false;
       return sent;
     }

@@ -40,8 +40,10 @@ export class SpliceRelay {
     while (pipe && pipe.filled > 0) {
       if (!to.isWritable || to.isBroken) return false;
       const moved = spliceBytes(pipe.readFd, to.fd, pipe.filled, false);
-      if (moved > 0) pipe.filled -= moved;
-      else {
+      if (moved > 0) {
+        pipe.filled -= moved;
+        to.sends += 1;
+      } else {
         to.isWritable = false;
         if (moved !== -EAGAIN) to.isBroken = true;
       }
