@@ -7,11 +7,14 @@ import type {
   ServiceStatus,
   StateEvent,
   Status,
+  UpgradePlan,
+  UpgradeReport,
 } from '../ipc/admin-api.js';
 import { fromErrorBody } from './http-errors.js';
 
 /** Calls that only look must answer soon; those that change something take as long as it takes. */
 const LOOK_TIMEOUT_MS = 20_000;
+const UPGRADE_TIMEOUT_MS = 120_000;
 
 type Method = 'GET' | 'POST';
 
@@ -60,8 +63,18 @@ export class AdminClient implements AdminApi {
     return this.#call('GET', `${pathOf(service)}/explain`);
   }
 
-  reload(): Promise<ReloadReport> {
-    return this.#call('POST', '/v1/reload');
+  /** Resolves when all is done; a reload that comes to an upgrade, too. */
+  async reload(): Promise<ReloadReport> {
+    const answer = await this.#call<ReloadReport | UpgradePlan>('POST', '/v1/reload');
+    return 'generation' in answer ? answer : (await this.upgraded()).reload;
+  }
+
+  upgrade(): Promise<UpgradePlan> {
+    return this.#call('POST', '/v1/upgrade');
+  }
+
+  upgraded(): Promise<UpgradeReport> {
+    return this.#call('GET', '/v1/upgraded', UPGRADE_TIMEOUT_MS);
   }
 
   /** Lines without their line end. Ends when `signal` is aborted. */
@@ -78,8 +91,8 @@ export class AdminClient implements AdminApi {
     for await (const line of this.#lines('/v1/events', signal, onOpen)) yield JSON.parse(line);
   }
 
-  async #call<T>(method: Method, target: string): Promise<T> {
-    const signal = method === 'GET' ? AbortSignal.timeout(LOOK_TIMEOUT_MS) : null;
+  async #call<T>(method: Method, target: string, timeoutMs = LOOK_TIMEOUT_MS): Promise<T> {
+    const signal = method === 'GET' ? AbortSignal.timeout(timeoutMs) : null;
     const response = await this.#open(method, target, signal);
     const text = await readText(response, this.socketPath);
     return JSON.parse(text) as T;

@@ -12,6 +12,7 @@ const STATUS_OF_ERROR = {
   'unknown-service': 404,
   busy: 409,
   start: 503,
+  upgrade: 503,
   system: 500,
   protocol: 500,
 } as const satisfies Record<ErrorCode, number>;

@@ -46,6 +46,8 @@ const ROUTES: Readonly<Record<string, readonly [Method, CallFactory]>> = {
     }),
   ],
   '/v1/reload': ['POST', () => change('reload', null, (api) => api.reload())],
+  '/v1/upgrade': ['POST', () => change('upgrade', null, (api) => api.upgrade())],
+  '/v1/upgraded': ['GET', () => read('upgraded', null, (api) => api.upgraded())],
   '/v1/services/NAME/explain': ['GET', (name) => read('explain', name, (api) => api.explain(name))],
   '/v1/services/NAME/logs': ['GET', logsCall],
   '/v1/services/NAME/wake': [

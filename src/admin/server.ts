@@ -4,10 +4,11 @@ import type { Socket } from 'node:net';
 import { messageOf, RouseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { AdminApi } from '../ipc/admin-api.js';
+import { closeFd, duplicateFd } from '../sys/descriptors.js';
 import { toHttpError } from './http-errors.js';
 import { sendLines } from './line-stream.js';
 import { type AdminCall, routeRequest } from './routes.js';
-import { listenOnSocketFile } from './socket-file.js';
+import { bindSocketFile } from './socket-file.js';
 
 /** No call has a body; what a client sends all the same is read and forgotten up to here. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -20,54 +21,97 @@ export interface AdminServerOptions {
   readonly mode: number;
   /** Group of the socket file, from `admin.group`; null: the process's own. */
   readonly gid: number | null;
+  /** The socket of an earlier self of this process, which is listening there; null: it is to be made. */
+  readonly listeningFd: number | null;
   readonly log: Logger;
   /** Who calls, for the audit log; null or left out where that can't be found. */
   readonly peerUid?: (socket: Socket) => number | null;
 }
 
 /** HTTP on a Unix socket that carries an {@link AdminApi}; `curl --unix-socket` speaks to it too. */
-export interface AdminServer {
-  /** @throws RouseError `running` or `bind` */
-  listen(): Promise<void>;
-  /** Ends streams, lets calls in progress finish for a moment, removes the socket file. */
-  close(): Promise<void>;
-}
+export class AdminServer {
+  readonly #server: Server;
+  /** Calls that aren't answered yet. */
+  readonly #pending = new Set<ServerResponse>();
+  /** Ends streams. */
+  #stop = new AbortController();
+  #fd: number | null = null;
+  #inode: number | null = null;
 
-export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const stop = new AbortController();
-  const server = createServer(
-    { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 },
-    (request, response) => {
-      answer(options, stop.signal, request, response).catch((error) =>
-        fail(options.log, response, error),
-      );
-    },
-  );
-  server.maxConnections = MAX_CLIENTS;
-  let inode: number | null = null;
-  return {
-    async listen() {
-      await listenOnSocketFile(server, {
-        path: options.socketPath,
-        mode: options.mode,
-        gid: options.gid,
-      });
-      inode = (await stat(options.socketPath)).ino;
-    },
-    async close() {
-      stop.abort();
-      await closeServer(server);
-      if (inode !== null) await removeOwn(options.socketPath, inode);
-      inode = null;
-    },
-  };
+  constructor(private readonly options: AdminServerOptions) {
+    this.#server = createServer(
+      { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000 },
+      (request, response) => this.#onRequest(request, response),
+    );
+    this.#server.maxConnections = MAX_CLIENTS;
+    this.#server.on('error', (error) => options.log.error({ err: error }, 'admin socket'));
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.#pending.add(response);
+    response.once('close', () => this.#pending.delete(response));
+    answer(this.options, this.#stop.signal, request, response).catch((error) =>
+      fail(this.options.log, response, error),
+    );
+  }
+
+  /** Takes calls. @throws RouseError `running` or `bind` */
+  async listen(): Promise<void> {
+    const { gid, listeningFd, mode, socketPath: path } = this.options;
+    this.#fd = listeningFd ?? (await bindSocketFile({ path, mode, gid }));
+    this.#inode = (await stat(path).catch(() => null))?.ino ?? null;
+    await this.#accept(this.#fd);
+  }
+
+  #accept(fd: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.listen({ fd: duplicateFd(fd) }, resolve);
+    });
+  }
+
+  /** The listening socket, in which clients wait while nobody accepts. */
+  get fd(): number {
+    if (this.#fd === null) throw new Error('the admin socket does not listen');
+    return this.#fd;
+  }
+
+  /** Takes no more calls, whose clients wait; ends streams. Resolves when those that came before are answered: after a moment with the advice to ask again. */
+  async suspend(): Promise<void> {
+    this.#stop.abort();
+    const refuse = setTimeout(() => this.#refusePending(), CLOSE_GRACE_MS);
+    await closeServer(this.#server);
+    clearTimeout(refuse);
+  }
+
+  #refusePending(): void {
+    for (const response of this.#pending) {
+      const again = new RouseError('upgrade', 'rouse is being upgraded: ask again');
+      if (!response.headersSent) fail(this.options.log, response, again);
+    }
+  }
+
+  /** Takes calls again. */
+  resume(): void {
+    this.#stop = new AbortController();
+    void this.#accept(this.fd);
+  }
+
+  /** Ends streams, lets calls in progress finish for a moment, removes the socket file. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await closeServer(this.#server);
+    if (this.#fd !== null) closeFd(this.#fd);
+    if (this.#inode !== null) await removeOwn(this.options.socketPath, this.#inode);
+    this.#fd = null;
+    this.#inode = null;
+  }
 }
 
 const CLOSE_GRACE_MS = 1000;
 
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    const force = setTimeout(() => server.closeAllConnections(), 2 * CLOSE_GRACE_MS);
     server.close(() => {
       clearTimeout(force);
       resolve();
@@ -161,6 +205,8 @@ async function requireService(api: AdminApi, name: string): Promise<void> {
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  // It took too long, and was answered otherwise.
+  if (response.headersSent) return;
   const text = `${JSON.stringify(body)}\n`;
   response.writeHead(status, {
     'content-type': 'application/json',
@@ -175,6 +221,8 @@ function sendError(response: ServerResponse, status: number, message: string): v
 }
 
 function fail(log: Logger, response: ServerResponse, thrown: unknown): void {
+  // It took too long, and was answered otherwise.
+  if (response.writableEnded) return;
   const { status, body } = toHttpError(thrown);
   if (body.code === 'system') log.error({ err: thrown }, 'admin socket: a call failed');
   if (response.headersSent) {

@@ -1,10 +1,13 @@
 import { chmod, chown, lstat, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
-import { connect, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { messageOf, RouseError } from '../base/errors.js';
+import { closeFd } from '../sys/descriptors.js';
+import { listenOn } from '../sys/sockets.js';
 
 /** The kernel's limit for a path in `sockaddr_un` (unix(7)): 108 bytes with the final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
+const BACKLOG = 511;
 
 export interface SocketFile {
   readonly path: string;
@@ -15,27 +18,29 @@ export interface SocketFile {
 }
 
 /**
- * Makes `server` listen on a socket file that nobody can reach before its mode and group are set:
- * it is bound in a directory of mode 0700 and renamed to its place, over a stale file if there is
- * one.
+ * A listening socket on a file that nobody can reach before its mode and group are set: it is bound in
+ * a directory of mode 0700 and the file renamed to its place, over a stale one if there is one. The
+ * descriptor is the caller's.
  *
  * @throws RouseError `running` when somebody answers there, `bind` when the place can't be taken
  */
-export async function listenOnSocketFile(server: Server, file: SocketFile): Promise<void> {
+export async function bindSocketFile(file: SocketFile): Promise<number> {
   const directory = dirname(file.path);
   checkLength(file.path, directory);
   await mkdir(directory, { recursive: true, mode: 0o750 });
   await checkFree(file.path);
   const workDirectory = await mkdtemp(join(directory, '.a'));
+  let fd: number | null = null;
   try {
     const boundPath = join(workDirectory, 's');
-    await listen(server, boundPath);
+    fd = listenOn({ kind: 'unix', path: boundPath }, BACKLOG);
     await chmod(boundPath, file.mode);
     if (file.gid !== null) await chown(boundPath, -1, file.gid);
     await rename(boundPath, file.path);
     await rmdir(workDirectory);
+    return fd;
   } catch (error) {
-    server.close();
+    if (fd !== null) closeFd(fd);
     await rm(workDirectory, { recursive: true, force: true });
     const reason = messageOf(error);
     throw new RouseError('bind', `admin socket: cannot make ${file.path}: ${reason}`, {
@@ -83,15 +88,5 @@ function answers(path: string): Promise<boolean> {
     });
     // EAGAIN: the queue of a listener that lives is full (connect(2)).
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
-  });
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
   });
 }

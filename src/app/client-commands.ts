@@ -24,6 +24,7 @@ export function addClientCommands(program: Command, io: CommandIo): void {
   addExplain(program, io);
   addLogs(program, io);
   addReload(program, io);
+  addUpgrade(program, io);
 }
 
 export const RUNTIME_DIR_FLAG = [
@@ -188,6 +189,19 @@ function addReload(program: Command, io: CommandIo): void {
     .option(...RUNTIME_DIR_FLAG)
     .action(async (flags: CommonFlags) => {
       io.stdout.write(describeReload(await clientOf(io, flags).reload()));
+    });
+}
+
+function addUpgrade(program: Command, io: CommandIo): void {
+  program
+    .command('upgrade')
+    .option(...RUNTIME_DIR_FLAG)
+    .action(async (flags: CommonFlags) => {
+      const client = clientOf(io, flags);
+      await client.upgrade();
+      const { from, to, tookMs, reload } = await client.upgraded();
+      const versions = from === to ? to : `${to}, from ${from}`;
+      io.stdout.write(`upgraded to ${versions}, in ${renderMs(tookMs)}\n${describeReload(reload)}`);
     });
 }
 

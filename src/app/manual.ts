@@ -211,11 +211,39 @@ export const MANUALS = {
     description: [
       'As SIGHUP. The configuration is read whole, then put in place in one step; a wrong one ' +
         'changes nothing. A changed service that is awake takes its new settings at its next ' +
-        'start. Prints what changed.',
+        'start. Prints what changed. Where another version of rouse was installed since it was ' +
+        'started, it becomes that one: see rouse upgrade.',
     ],
     exitStatus: { 1: 'The configuration is wrong; the old one stays.' },
     files: RUNTIME_FILES,
     examples: [['rouse check && rouse reload', 'Puts an edited configuration in place.']],
+  },
+  upgrade: {
+    summary: 'become the installed version, in place',
+    synopsis: [''],
+    description: [
+      'After another version of rouse was installed: the running one becomes that, without an end ' +
+        'of anything. Its process id, services, listening sockets and counters stay, no connection ' +
+        'is refused or broken, and clients who wait for a service go on waiting. New gateways take ' +
+        'the new connections; those that were open go on in the old gateways, for as long as ' +
+        'upgrade_timeout says. A reload does the same where it finds another version installed.',
+      'The new version is asked first: it must start, accept the configuration and be able to take ' +
+        'over. Where it does not, or rouse does not come to rest within 5 s, nothing changes. Services ' +
+        'that run without isolation would not survive: then the upgrade is refused. Streams of ' +
+        'rouse logs -f end.',
+      'Returns when the new version serves; prints what has changed in the configuration, which is ' +
+        'read again.',
+    ],
+    exitStatus: {
+      1: 'The old version goes on, or only part of the new one serves; it says which.',
+    },
+    files: RUNTIME_FILES,
+    examples: [
+      [
+        'npm install -g rouse && rouse upgrade',
+        'Installs the latest version and puts it in place.',
+      ],
+    ],
   },
   'install-units': {
     summary: 'install units for systemd',

@@ -5,7 +5,8 @@ import { type Command, Option } from 'commander';
 import { RouseError } from '../base/errors.js';
 import type { CommandIo, Finish } from './command-io.js';
 
-import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
+import { STATE_VARIABLE } from './earlier-self.js';
+import { addServeFlags, type ServeFlags, serveConfig, serveOrAnswer } from './serve-config.js';
 
 /** What the command line of `rouse run` says about the service. */
 export interface RunFlags extends ServeFlags {
@@ -88,7 +89,7 @@ async function runService(io: CommandIo, config: object, flags: RunFlags): Promi
   const { configFromObject } = await import('../config/load.js');
   const load = async () => configFromObject(config, io.cwd);
   const given = flags.runtimeDir !== undefined && flags.stateDir !== undefined;
-  if (given) return serveConfig(io, load, flags);
+  if (given || flags.takesState !== undefined) return serveOrAnswer(io, load, flags);
   const directory = await makeOwnDirectory(io);
   try {
     return await serveConfig(io, load, {
@@ -101,10 +102,10 @@ async function runService(io: CommandIo, config: object, flags: RunFlags): Promi
   }
 }
 
-/** A temporary directory; a rouse that re-executed itself (rootless) goes on with the first one's. */
+/** A temporary directory; a rouse that re-executed itself (rootless, or upgraded) goes on with the first one's. */
 async function makeOwnDirectory({ env, uid }: CommandIo): Promise<string> {
-  if (env.ROUSE_ROOTLESS_UID !== undefined && env.ROUSE_RUN_DIRECTORY)
-    return env.ROUSE_RUN_DIRECTORY;
+  const isAgain = env.ROUSE_ROOTLESS_UID !== undefined || env[STATE_VARIABLE] !== undefined;
+  if (isAgain && env.ROUSE_RUN_DIRECTORY) return env.ROUSE_RUN_DIRECTORY;
   const directory = await mkdtemp(join(tmpdir(), 'rouse-run-'));
   if (uid === 0) await chmod(directory, 0o755);
   env.ROUSE_RUN_DIRECTORY = directory;

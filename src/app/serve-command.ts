@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CommandIo, Finish } from './command-io.js';
 import { loadInThread } from './load-in-thread.js';
-import { addServeFlags, type ServeFlags, serveConfig } from './serve-config.js';
+import { addServeFlags, type ServeFlags, serveOrAnswer } from './serve-config.js';
 
 /** Where the configuration is, where -c names no other. */
 export const DEFAULT_CONFIG_FILE = '/etc/rouse/rouse.yaml';
@@ -26,6 +26,7 @@ export function addServeCommand(program: Command, io: CommandIo, finish: Finish)
   addServeFlags(command).action(async (flags: ServeCommandFlags) => {
     const file = flags.config ?? DEFAULT_CONFIG_FILE;
     const base = flags.configBase ?? null;
-    finish(await serveConfig(io, () => loadInThread({ file, base }), flags));
+    const load = () => loadInThread({ file, base });
+    finish(await serveOrAnswer(io, load, flags));
   });
 }

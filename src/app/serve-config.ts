@@ -11,6 +11,7 @@ import { RUNTIME_DIR_FLAG } from './client-commands.js';
 import { type CommandIo, wantsColour } from './command-io.js';
 import { renderDemoLines } from './demo-lines.js';
 import { prepareDirectories, resolveDirectories } from './directories.js';
+import type { EarlierSelf } from './earlier-self.js';
 import type { LogFormat } from './log-format.js';
 import { READY_LINE, stopWhenClosed, tell, tellFailure } from './parent-pipes.js';
 import type { Serve } from './serve-options.js';
@@ -24,6 +25,7 @@ export interface ServeFlags {
   readonly readyFd?: number;
   readonly parentFd?: number;
   readonly scratch?: string;
+  readonly takesState?: string;
 }
 
 type Loaded = Extract<LoadResult, { ok: true }>;
@@ -32,30 +34,45 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 
 /** Adds them; the hidden ones are for the library, which runs rouse as a child. */
 export function addServeFlags(command: Command): Command {
-  return command
-    .option(...RUNTIME_DIR_FLAG)
-    .option('--state-dir <DIR>', 'Directory of what services print')
-    .addOption(
-      new Option(
-        '--log-level <LEVEL>',
-        `Least level to log, over log.level: ${LOG_LEVELS.join(', ')}`,
-      ).choices(LOG_LEVELS),
-    )
-    .addOption(
-      new Option(
-        '--log-format <FORMAT>',
-        'json, readable (the default on a terminal), or journal (the default under systemd)',
-      ).choices(['json', 'readable', 'journal']),
-    )
-    .addOption(new Option('--ready-fd <FD>').argParser(parseFd).hideHelp())
-    .addOption(new Option('--parent-fd <FD>').argParser(parseFd).hideHelp())
-    .addOption(new Option('--scratch <DIR>').hideHelp());
+  return (
+    command
+      .option(...RUNTIME_DIR_FLAG)
+      .option('--state-dir <DIR>', 'Directory of what services print')
+      .addOption(
+        new Option(
+          '--log-level <LEVEL>',
+          `Least level to log, over log.level: ${LOG_LEVELS.join(', ')}`,
+        ).choices(LOG_LEVELS),
+      )
+      .addOption(
+        new Option(
+          '--log-format <FORMAT>',
+          'json, readable (the default on a terminal), or journal (the default under systemd)',
+        ).choices(['json', 'readable', 'journal']),
+      )
+      .addOption(new Option('--ready-fd <FD>').argParser(parseFd).hideHelp())
+      .addOption(new Option('--parent-fd <FD>').argParser(parseFd).hideHelp())
+      .addOption(new Option('--scratch <DIR>').hideHelp())
+      // For an upgrade: see takes-state.ts.
+      .addOption(new Option('--takes-state <FORMAT>').hideHelp())
+  );
 }
 
 function parseFd(text: string): number {
   const fd = Number(text);
   if (Number.isInteger(fd) && fd > 2) return fd;
   throw new InvalidArgumentError('It must be a descriptor above 2.');
+}
+
+/** As `serveConfig`, or answers a rouse that asks whether this program could take its place. */
+export async function serveOrAnswer(
+  io: CommandIo,
+  load: () => Promise<LoadResult>,
+  flags: ServeFlags,
+): Promise<number> {
+  if (flags.takesState === undefined) return serveConfig(io, load, flags);
+  const { answerTakesState } = await import('./takes-state.js');
+  return answerTakesState(io, load, flags.takesState);
 }
 
 /**
@@ -69,13 +86,26 @@ export async function serveConfig(
   flags: ServeFlags,
 ): Promise<number> {
   try {
+    const earlier = await takeEarlierSelf(io.env);
+    if (earlier) {
+      const { config } = earlier.supervisor;
+      return await serveLoaded(io, config, null, {
+        load,
+        flags,
+        earlier,
+        ...(await importProgram()),
+      });
+    }
     // Modules and configurations last: see there.
     growYoungGeneration(false);
     const loading = load();
     const program = importProgram();
     program.catch(() => {});
     const first = await loading;
-    if (first.ok) return await serveLoaded(io, first, { load, flags, ...(await program) });
+    if (first.ok) {
+      const means = { load, flags, earlier: null, ...(await program) };
+      return await serveLoaded(io, first.config, first, means);
+    }
     if (flags.parentFd !== undefined) tellFailure(flags.parentFd, 'config');
     for (const problem of first.problems) io.stderr.write(`rouse: ${describeProblem(problem)}\n`);
     return 1;
@@ -107,18 +137,25 @@ async function importProgram(): Promise<Program> {
   return { createLog, serve };
 }
 
+/** What an earlier self of this process has handed over; null: there was none. */
+async function takeEarlierSelf(env: NodeJS.ProcessEnv): Promise<EarlierSelf | null> {
+  return (await import('./earlier-self.js')).takeState(env);
+}
+
+interface Means extends Program {
+  readonly load: () => Promise<LoadResult>;
+  readonly flags: ServeFlags;
+  readonly earlier: EarlierSelf | null;
+}
+
 async function serveLoaded(
   io: CommandIo,
-  loaded: Loaded,
-  {
-    load,
-    flags,
-    createLog,
-    serve,
-  }: Program & { load: () => Promise<LoadResult>; flags: ServeFlags },
+  config: Config,
+  loaded: Loaded | null,
+  { load, flags, earlier, createLog, serve }: Means,
 ): Promise<number> {
   // Given once more, then let go of.
-  let first: Loaded | null = loaded;
+  let first = loaded;
   const next = async () => {
     const result = first ?? (await load());
     first = null;
@@ -130,7 +167,7 @@ async function serveLoaded(
   const { format, journal } = chooseLog(flags.logFormat, io.stderr.isTerminal, io.env);
   const printReadable = format === 'readable';
   const log = createLog({
-    level: flags.logLevel ?? loaded.config.log.level,
+    level: flags.logLevel ?? config.log.level,
     name: 'rouse',
     pretty: printReadable,
     ...(journal === null ? {} : { journal }),
@@ -143,11 +180,12 @@ async function serveLoaded(
     log,
     printReadable,
     journal,
+    earlier,
     inheritFds: [flags.readyFd, flags.parentFd].filter((fd) => fd !== undefined),
-    onReady: (status, config) => {
+    onReady: (status, served) => {
       // Who waits for the announcement has an introduction of its own.
       if (flags.readyFd !== undefined) tell(flags.readyFd, READY_LINE);
-      else if (printReadable) showHowToTry(io, config, status);
+      else if (printReadable) showHowToTry(io, served, status);
     },
   });
 }

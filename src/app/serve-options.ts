@@ -3,6 +3,7 @@ import type { LoadResult } from '../config/load.js';
 import type { Config } from '../config/model.js';
 import type { Status } from '../ipc/admin-api.js';
 import type { Journal } from '../sys/journal.js';
+import type { EarlierSelf } from './earlier-self.js';
 
 /** What the composition of supervisor and gateways is given by the command line. */
 export interface ServeOptions {
@@ -17,6 +18,8 @@ export interface ServeOptions {
   readonly printReadable: boolean;
   /** Where `log` writes to systemd's journal: others may write there too. */
   readonly journal: Journal | null;
+  /** Where this process was another program of rouse before, what that one has handed over. */
+  readonly earlier: EarlierSelf | null;
   /** Descriptors that a rouse which re-executes itself (rootless) passes on under the same numbers. */
   readonly inheritFds: readonly number[];
 }

@@ -2,10 +2,12 @@ import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderMetrics } from '../admin/metrics.js';
-import { createAdminServer } from '../admin/server.js';
+import { AdminServer } from '../admin/server.js';
 import { messageOf, RouseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
 import type { Config } from '../config/model.js';
 import { formatProblem } from '../config/problem.js';
+import type { UpgradeReport } from '../ipc/admin-api.js';
 import { AdminService } from '../supervisor/admin-service.js';
 import { Announcer } from '../supervisor/announcer.js';
 import { HealthCheck, type Watched } from '../supervisor/health-check.js';
@@ -13,10 +15,12 @@ import { ServiceManager } from '../supervisor/service-manager.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 import { closeOnExecFrom, tryLock } from '../sys/descriptors.js';
 import { adminSocketPath } from './directories.js';
+import type { EarlierSelf } from './earlier-self.js';
 import { takeInheritedSockets } from './inherited-sockets.js';
 import { enterUserNamespace } from './rootless.js';
 import type { ServeOptions } from './serve-options.js';
 import { StopSignals } from './stop-signals.js';
+import { Upgrade } from './upgrade.js';
 import { readVersion } from './version.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -28,77 +32,92 @@ const EGRESS_PROGRAM = fileURLToPath(new URL('./egress-process.js', import.meta.
  * user namespace. Resolves with the exit code.
  */
 export async function serve(options: ServeOptions): Promise<number> {
+  const { earlier, log, runtimeDir, stateDir } = options;
   const inherited = takeInheritedSockets(process.env);
-  enterUserNamespace(options, [...inherited.values()].flat());
+  if (earlier === null) enterUserNamespace(options, [...inherited.values()].flat());
   closeOnExecFrom(3);
-  const { log, runtimeDir, stateDir } = options;
   for (const directory of [runtimeDir, stateDir])
     mkdirSync(directory, { recursive: true, mode: 0o755 });
-  const unlock = lockRuntimeDir(runtimeDir);
+  const lock = earlier ? keptLock(runtimeDir, earlier.lockFd) : lockRuntimeDir(runtimeDir);
   const signals = new StopSignals();
   const manager = new ServiceManager({
     environment: process.env,
     onTrouble: (message) => log.warn(message),
   });
+  const settings = {
+    ...{ runtimeDir, stateDir, manager, log },
+    packageRoot: PACKAGE_ROOT,
+    gatewayProgram: GATEWAY_PROGRAM,
+    egressProgram: EGRESS_PROGRAM,
+    gatewayEnvironment: gatewayEnvironment(options),
+    journal: options.journal,
+    isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
+  };
   try {
-    const supervisor = await Supervisor.start({
-      config: await configFrom(options),
-      runtimeDir,
-      stateDir,
-      packageRoot: PACKAGE_ROOT,
-      gatewayProgram: GATEWAY_PROGRAM,
-      egressProgram: EGRESS_PROGRAM,
-      gatewayEnvironment: gatewayEnvironment(options),
-      inheritedSockets: inherited,
-      manager,
-      journal: options.journal,
-      afterCrash: unlock.afterCrash,
-      isRootless: process.env.ROUSE_ROOTLESS_UID !== undefined,
-      log,
-    });
-    return await serveUntilStopped(options, supervisor, { manager, signals });
+    const supervisor = earlier
+      ? await Supervisor.restore(settings, earlier.supervisor)
+      : await Supervisor.start({
+          ...settings,
+          config: await configFrom(options),
+          inheritedSockets: inherited,
+          afterCrash: lock.afterCrash,
+        });
+    return await serveUntilStopped(options, supervisor, { manager, signals, lockFd: lock.fd });
   } finally {
     manager.close();
     signals.close();
-    unlock.release();
+    lock.release();
   }
+}
+
+interface Surroundings {
+  readonly manager: ServiceManager;
+  readonly signals: StopSignals;
+  readonly lockFd: number;
 }
 
 async function serveUntilStopped(
   options: ServeOptions,
   supervisor: Supervisor,
-  { manager, signals }: { manager: ServiceManager; signals: StopSignals },
+  { manager, signals, lockFd }: Surroundings,
 ): Promise<number> {
-  const { log, runtimeDir } = options;
+  const { earlier, inheritFds, log, runtimeDir } = options;
+  const load = () => configFrom(options);
   const announcer = new Announcer({ manager, services: supervisor.services });
   const health = new HealthCheck({ manager, watched: () => watchedOf(supervisor) });
-  const api = new AdminService({
-    supervisor,
-    announcer,
-    version: readVersion(),
-    load: () => configFrom(options),
+  const startedAtMs = earlier?.startedAtMs ?? Date.now();
+  const upgrade: Upgrade = new Upgrade({
+    ...{ supervisor, lockFd, inheritFds, startedAtMs, log },
+    admin: () => admin,
   });
-  const admin = createAdminServer({
+  const version = readVersion();
+  const api = new AdminService({ supervisor, announcer, upgrade, startedAtMs, version, load });
+  const admin = new AdminServer({
     api,
     socketPath: adminSocketPath(runtimeDir),
     mode: 0o660,
     gid: groupId(supervisor.config.admin.group),
+    listeningFd: earlier?.adminFd ?? null,
     log,
   });
   supervisor.renderMetrics = async () => (await renderMetrics(await api.status())).text;
   try {
     await admin.listen();
-    announcer.started();
-    options.onReady?.(await api.status(), supervisor.config);
-    log.info(
-      { event: 'started' },
-      `${count(supervisor.config.services.length, 'service')}, ${count(supervisor.config.listeners.length, 'listener')}: ready`,
-    );
     signals.onReload = () => {
       api
         .reload()
         .catch((error) => log.error(`reload refused, nothing has changed: ${messageOf(error)}`));
     };
+    if (earlier)
+      upgrade.last = announcer.reload(() => complete(earlier, supervisor, { load, log }));
+    else {
+      announcer.started();
+      options.onReady?.(await api.status(), supervisor.config);
+      log.info(
+        { event: 'started' },
+        `${count(supervisor.config.services.length, 'service')}, ${count(supervisor.config.listeners.length, 'listener')}: ready`,
+      );
+    }
     const { drainUntil, hurry } = await signals.untilStop(() => supervisor.config.drainTimeoutMs);
     announcer.stopping(supervisor.longestStopMs);
     log.info(
@@ -118,6 +137,30 @@ async function serveUntilStopped(
   }
 }
 
+/** The rest of an upgrade, in the program that has taken over. Rejects with a `RouseError` that says what of it failed. */
+async function complete(
+  { from, atMs }: EarlierSelf,
+  supervisor: Supervisor,
+  { load, log }: { load: () => Promise<Config>; log: Logger },
+): Promise<UpgradeReport> {
+  const to = readVersion();
+  const told = `rouse ${to} has taken over from ${from}`;
+  const doing = async <T>(what: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      const failure = new RouseError('upgrade', `${told}, but ${what}: ${messageOf(error)}`);
+      log.error({ event: 'upgraded', from, to }, failure.message);
+      throw failure;
+    }
+  };
+  await doing('the gateways of before serve on', supervisor.complete());
+  const reload = await doing('the configuration of before goes on', supervisor.reload(load));
+  const tookMs = Date.now() - atMs;
+  log.info({ event: 'upgraded', from, to, ms: tookMs }, `${told} in ${tookMs / 1000} s`);
+  return { from, to, tookMs, reload };
+}
+
 function watchedOf({ gateways, egress }: Supervisor): Watched[] {
   return [...gateways.watched, ...(egress.link === null ? [] : [egress.link])];
 }
@@ -128,8 +171,14 @@ async function configFrom({ load }: ServeOptions): Promise<Config> {
   throw new RouseError('config', result.problems.map(formatProblem).join('\n'));
 }
 
+interface Lock {
+  readonly fd: number;
+  readonly afterCrash: boolean;
+  release(): void;
+}
+
 /** One supervisor a runtime directory; the lock ends with the process, the file stays only after a crash. */
-function lockRuntimeDir(runtimeDir: string): { afterCrash: boolean; release: () => void } {
+function lockRuntimeDir(runtimeDir: string): Lock {
   const path = join(runtimeDir, 'lock');
   const fd = openSync(path, 'a+', 0o600);
   if (!tryLock(fd)) {
@@ -142,7 +191,13 @@ function lockRuntimeDir(runtimeDir: string): { afterCrash: boolean; release: () 
   const afterCrash = readFileSync(path, 'utf8') !== '';
   if (afterCrash) rmSync(join(runtimeDir, 'notify'), { recursive: true, force: true });
   writeFileSync(path, `${process.pid}\n`);
-  return { afterCrash, release: () => rmSync(path, { force: true }) };
+  return { ...keptLock(runtimeDir, fd), afterCrash };
+}
+
+/** Of an earlier self of this process. */
+function keptLock(runtimeDir: string, fd: number): Lock {
+  const release = () => rmSync(join(runtimeDir, 'lock'), { force: true });
+  return { fd, afterCrash: false, release };
 }
 
 function gatewayEnvironment({ log, printReadable }: ServeOptions): Record<string, string> {

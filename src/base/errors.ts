@@ -16,6 +16,10 @@ export const ERROR_TABLE = {
   'unknown-service': { exitCode: 1, meaning: 'no service of this name is configured' },
   busy: { exitCode: 1, meaning: 'connections are open, or the service may not do this now' },
   start: { exitCode: 1, meaning: 'a service did not start' },
+  upgrade: {
+    exitCode: 1,
+    meaning: 'the program cannot be replaced, or not now; the old one goes on',
+  },
   system: { exitCode: 1, meaning: 'a system call failed' },
   protocol: { exitCode: 1, meaning: 'the other side of the control channel broke its rules' },
 } as const satisfies Record<string, { exitCode: number; meaning: string }>;

@@ -31,7 +31,15 @@ const AT_ONCE_SERVICE_KEYS = new Set<keyof Service>([
 ]);
 const REOPENING_LISTENER_KEYS = new Set<keyof Listener>(['addresses', 'protocol', 'backlog']);
 const TOP_LEVEL_KEYS = [
-  ...(['enforce', 'startParallel', 'drainTimeoutMs', 'log', 'admin', 'metrics'] as const),
+  ...([
+    'enforce',
+    'startParallel',
+    'drainTimeoutMs',
+    'upgradeTimeoutMs',
+    'log',
+    'admin',
+    'metrics',
+  ] as const),
 ];
 
 /** Compares two configurations by value. */

@@ -109,6 +109,7 @@ function resolveTop(top: TopLevelShape) {
     enforce: top.enforce,
     startParallel: top.start_parallel ?? 2 * availableParallelism(),
     drainTimeoutMs: top.drain_timeout,
+    upgradeTimeoutMs: top.upgrade_timeout,
     log: top.log,
     admin: { group: top.admin.group ?? null },
   };

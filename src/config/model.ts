@@ -164,6 +164,7 @@ export interface Config {
   readonly enforce: Enforce;
   readonly startParallel: number;
   readonly drainTimeoutMs: number;
+  readonly upgradeTimeoutMs: number;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
     readonly access: boolean;

@@ -25,7 +25,7 @@ export interface Engine {
    * Accepts no more, ends idle keep-alive connections; resolves when the last connection ended.
    * `keepsReach`: listeners on which services reach each other, and their connections, go on.
    */
-  drain(keepsReach: boolean): Promise<void>;
+  drain(keepsReach: boolean, keepsIdle: boolean): Promise<void>;
 }
 
 export interface ListeningSocket {

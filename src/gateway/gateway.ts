@@ -115,7 +115,7 @@ export class Gateway {
         this.#report(message.id);
         break;
       case 'drain':
-        this.#drain(message.keepsReach);
+        this.#drain(message);
         break;
       case 'beat':
         this.#channel.send({ type: 'beat' });
@@ -214,13 +214,13 @@ export class Gateway {
     return readMemfd(fd, METRICS_LIMIT_BYTES);
   }
 
-  #drain(keepsReach: boolean): void {
+  #drain({ keepsReach, keepsIdle }: Extract<ToGateway, { type: 'drain' }>): void {
     this.#host?.startDraining(keepsReach);
     const drained = () => {
       this.#report(null);
       this.#channel.send({ type: 'drained' });
     };
-    if (this.#engine) void this.#engine.drain(keepsReach).then(drained);
+    if (this.#engine) void this.#engine.drain(keepsReach, keepsIdle).then(drained);
     else drained();
   }
 }

@@ -23,7 +23,12 @@ export interface AdminApi {
     service: string,
     options: { lines: number; follow: boolean; signal: AbortSignal },
   ): AsyncIterable<string>;
-  reload(): Promise<ReloadReport>;
+  /** Where another version is installed than the one that runs, the beginning of an upgrade instead. */
+  reload(): Promise<ReloadReport | UpgradePlan>;
+  /** Resolves when the installed program has said that it can take over, which it does then. Rejects with `upgrade`. */
+  upgrade(): Promise<UpgradePlan>;
+  /** What the last upgrade came to, when it has: asked of whoever answers by then. Rejects with `upgrade`. */
+  upgraded(): Promise<UpgradeReport>;
   /** Every change of a service's state, until `signal`. */
   events(signal: AbortSignal): AsyncIterable<StateEvent>;
 }
@@ -133,6 +138,18 @@ export interface Explanation {
   readonly idle: { readonly freezeAt: string | null; readonly stopAt: string | null };
   readonly lastOutput: readonly string[];
   readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;
+}
+
+export interface UpgradePlan {
+  /** Versions. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface UpgradeReport extends UpgradePlan {
+  readonly tookMs: number;
+  /** The configuration is read again with an upgrade. */
+  readonly reload: ReloadReport;
 }
 
 export interface ReloadReport {

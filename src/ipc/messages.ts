@@ -134,7 +134,11 @@ export type ToGateway =
   /** Releases the service's lease at once where nothing uses it. */
   | { readonly type: 'yield'; readonly service: string }
   | { readonly type: 'report'; readonly id: number }
-  /** Takes no new connections and answers `drained` when the last has ended; `keepsReach`: those of services to each other go on. */
-  | { readonly type: 'drain'; readonly keepsReach: boolean }
+  /**
+   * Takes no new connections and answers `drained` when the last has ended. `keepsReach`: those of
+   * services to each other go on. `keepsIdle`: HTTP connections between two requests may bring one
+   * more, within a moment.
+   */
+  | { readonly type: 'drain'; readonly keepsReach: boolean; readonly keepsIdle: boolean }
   /** Answered with `beat`: this thread still turns. */
   | { readonly type: 'beat' };

@@ -8,6 +8,8 @@ import type {
   ServiceStatus,
   StateEvent,
   Status,
+  UpgradePlan,
+  UpgradeReport,
 } from '../ipc/admin-api.js';
 import type { Announcer } from './announcer.js';
 import { parseLimits } from './live-limits.js';
@@ -23,6 +25,16 @@ export interface AdminServiceSettings {
   readonly version: string;
   /** Reads the config anew; rejects with a `RouseError` of code `config` with every problem. */
   readonly load: () => Promise<Config>;
+  readonly upgrade: Upgrading;
+  /** When the first self of this process began to serve, by the wall clock. */
+  readonly startedAtMs: number;
+}
+
+/** How this process becomes the program that is installed. */
+export interface Upgrading {
+  readonly isDue: boolean;
+  begin(): Promise<UpgradePlan>;
+  readonly last: Promise<UpgradeReport>;
 }
 
 /** Events that a slow reader may be behind; older ones are left out then. */
@@ -33,8 +45,6 @@ const BY_COMMAND = { cause: 'command', source: null, listener: null };
 
 /** What the admin socket offers, done by the supervisor. */
 export class AdminService implements AdminApi {
-  readonly #startedAtMs = performance.now();
-
   constructor(private readonly settings: AdminServiceSettings) {}
 
   async status(): Promise<Status> {
@@ -60,7 +70,7 @@ export class AdminService implements AdminApi {
       supervisor: {
         pid: process.pid,
         version,
-        uptimeMs: Math.round(performance.now() - this.#startedAtMs),
+        uptimeMs: Date.now() - this.settings.startedAtMs,
       },
     };
   }
@@ -239,9 +249,22 @@ export class AdminService implements AdminApi {
     else yield* await output.tail(options.lines);
   }
 
-  async reload(): Promise<ReloadReport> {
-    const { announcer, load, supervisor } = this.settings;
+  async reload(): Promise<ReloadReport | UpgradePlan> {
+    const { announcer, load, supervisor, upgrade } = this.settings;
+    if (upgrade.isDue) return this.upgrade();
     return announcer.reload(() => supervisor.reload(load));
+  }
+
+  async upgrade(): Promise<UpgradePlan> {
+    const { announcer, upgrade } = this.settings;
+    const plan = await upgrade.begin();
+    // Only a failure ends it in this program.
+    announcer.reload(() => upgrade.last).catch(() => {});
+    return plan;
+  }
+
+  upgraded(): Promise<UpgradeReport> {
+    return this.settings.upgrade.last;
   }
 
   async *events(signal: AbortSignal): AsyncIterable<StateEvent> {

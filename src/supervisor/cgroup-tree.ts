@@ -13,6 +13,14 @@ const OWN_NAME = /^rouse-(\d+)\.(\d+)$/;
 /** Where this process moves to where its cgroup must be empty for its children to have controllers. */
 const LEAF = 'supervisor';
 
+/** What an upgraded supervisor goes on with. */
+export interface CgroupTreeState {
+  readonly serial: number;
+  readonly enabled: readonly string[];
+  /** Where this process moved to; null: it didn't. */
+  readonly movedTo: string | null;
+}
+
 /**
  * The cgroups of this supervisor: a sub-tree of the cgroup that it was started in, which nobody else
  * uses, named after it so that the next one can clear away what a dead one left. No other cgroup of
@@ -21,6 +29,7 @@ const LEAF = 'supervisor';
 export class CgroupTree {
   readonly #enabled: string[] = [];
   #movedTo: Cgroup | null = null;
+  #serial = 0;
 
   private constructor(
     private readonly base: Cgroup,
@@ -42,6 +51,18 @@ export class CgroupTree {
     return tree;
   }
 
+  state(): CgroupTreeState {
+    const movedTo = this.#movedTo?.directory ?? null;
+    return { serial: this.#serial, enabled: this.#enabled, movedTo };
+  }
+
+  /** Goes on with the tree of an earlier self, which was opened anew. */
+  restore({ serial, enabled, movedTo }: CgroupTreeState): void {
+    this.#serial = serial;
+    this.#enabled.push(...enabled);
+    this.#movedTo ??= movedTo === null ? null : new Cgroup(movedTo);
+  }
+
   /** Tried anew each time: some change while the machine runs. */
   features(): CgroupFeatures {
     const probe = this.own.child('probe');
@@ -54,8 +75,10 @@ export class CgroupTree {
     return this.own.directory;
   }
 
+  /** Its name is one that no other has had. */
   create(name: string): Cgroup {
-    return this.own.child(name);
+    this.#serial += 1;
+    return this.own.child(`${name}.${this.#serial}`);
   }
 
   /** Removes the tree, which has no processes any more but perhaps this one. */

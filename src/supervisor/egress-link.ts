@@ -111,6 +111,10 @@ export class EgressLink implements Watched {
     this.#life?.channel.resume();
   }
 
+  get isFlushed(): boolean {
+    return this.#life?.channel.isFlushed ?? true;
+  }
+
   /** Resolves when all that it was told has left this process. */
   async flushed(): Promise<void> {
     await this.#life?.channel.flushed();

@@ -130,6 +130,10 @@ export class GatewayLane implements LeaseHolder {
     this.#channel.resume();
   }
 
+  get isFlushed(): boolean {
+    return this.#channel.isFlushed;
+  }
+
   /** Resolves when all that it was told has left this process. */
   flushed(): Promise<void> {
     return this.#channel.flushed();
@@ -305,9 +309,10 @@ export class GatewayLane implements LeaseHolder {
     });
   }
 
-  drain(keepsReach: boolean): void {
+  /** See `ToGateway`. */
+  drain(keepsReach: boolean, keepsIdle: boolean): void {
     this.hasDrained = false;
-    this.#send({ type: 'drain', keepsReach });
+    this.#send({ type: 'drain', keepsReach, keepsIdle });
   }
 
   /** The gateway has ended: nobody will answer any more. */

@@ -219,9 +219,9 @@ export class GatewayLife implements Watched {
     this.parts.child.signal(SIGKILL);
   }
 
-  /** It takes no new connections (`keepsReach`: but those of services to each other) and ends its own. Resolves when it has, or at the signal. */
-  async drain(signal: AbortSignal, keepsReach: boolean): Promise<void> {
-    for (const lane of this.lanes) lane.drain(keepsReach);
+  /** It takes no new connections and ends its own; for the options see `ToGateway`. Resolves when it has, or at the signal. */
+  async drain(signal: AbortSignal, { keepsReach = false, keepsIdle = false } = {}): Promise<void> {
+    for (const lane of this.lanes) lane.drain(keepsReach, keepsIdle);
     while (!signal.aborted && !this.#isOver && this.lanes.some((lane) => !lane.hasDrained))
       await this.progress(signal);
   }

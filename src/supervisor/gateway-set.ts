@@ -103,7 +103,12 @@ export class GatewaySet implements ReachListener {
     for (const lane of this.#lanes) lane.resume();
   }
 
-  /** Resolves when all that they were told has left this process. */
+  /** Whether all that they were told has left this process. */
+  get isFlushed(): boolean {
+    return this.#lanes.every((lane) => lane.isFlushed);
+  }
+
+  /** Resolves when that is so. */
   async flushed(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.flushed()));
   }
@@ -118,6 +123,13 @@ export class GatewaySet implements ReachListener {
     this.#first = config.gateways[0]?.name ?? '';
     const links = config.gateways.map((gateway) => this.#create(config, gateway, generation));
     await Promise.all(links.map((link) => link.start()));
+    await this.untilReady(generation);
+  }
+
+  /** As `start`; what can't be started is tried again and again. */
+  async startOrRetry(config: Config, generation: number): Promise<void> {
+    this.#first = config.gateways[0]?.name ?? '';
+    for (const gateway of config.gateways) this.#create(config, gateway, generation).startOrRetry();
     await this.untilReady(generation);
   }
 
@@ -222,7 +234,8 @@ export class GatewaySet implements ReachListener {
   }
 
   async #drain(life: GatewayLife, drainByMs: number): Promise<void> {
-    await life.drain(AbortSignal.timeout(Math.max(0, drainByMs - Date.now())), false);
+    const signal = AbortSignal.timeout(Math.max(0, drainByMs - Date.now()));
+    await life.drain(signal, { keepsIdle: true });
     await life.end();
   }
 
@@ -257,14 +270,14 @@ export class GatewaySet implements ReachListener {
   async drain(signal: AbortSignal): Promise<void> {
     for (const link of this.current) link.seal();
     const lives = this.current.flatMap(({ life }) => life ?? []);
-    await Promise.all(lives.map((life) => life.drain(signal, true)));
+    await Promise.all(lives.map((life) => life.drain(signal, { keepsReach: true })));
   }
 
   /** Ends all, when what is open (the services behind it have ended) was told so. */
   async close(): Promise<void> {
     for (const link of this.current) link.seal();
     const lastWords = AbortSignal.timeout(LAST_WORDS_MS);
-    await Promise.all(this.#lives.map((life) => life.drain(lastWords, false)));
+    await Promise.all(this.#lives.map((life) => life.drain(lastWords)));
     await Promise.all(this.#lives.map((life) => life.end()));
   }
 }

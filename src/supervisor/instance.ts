@@ -127,6 +127,11 @@ export class Instance {
     return this.isStdio ? this.#processes.count : 0;
   }
 
+  /** Its processes die with the thread of this process that started them: no VPS holds them. */
+  get isMortal(): boolean {
+    return this.#vps.target.vpsPidfd === null;
+  }
+
   /** One of its processes that hasn't ended. */
   findProcess(pid: number): ChildProcessHandle | null {
     return this.#processes.find(pid);

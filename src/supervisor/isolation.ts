@@ -66,6 +66,11 @@ export async function findIsolation(settings: IsolationSettings): Promise<Isolat
   }
 }
 
+/** What an earlier self of this process has found: it isn't tried again. */
+export function knownIsolation(settings: IsolationSettings, whyNot: string | null): Isolation {
+  return whyNot === null ? heldIsolation(settings) : noIsolation(settings, whyNot);
+}
+
 function noIsolation({ cgroups }: IsolationSettings, whyNot: string): Isolation {
   return {
     whyNot,
@@ -75,12 +80,9 @@ function noIsolation({ cgroups }: IsolationSettings, whyNot: string): Isolation 
   };
 }
 
-let lastSerial = 0;
-
 /** A cgroup of a name of its own; null where there are none. */
 export function createCgroup(cgroups: CgroupTree | null, name: string): ServiceCgroup | null {
-  lastSerial += 1;
-  return cgroups && new ServiceCgroup(cgroups.create(`${name}.${lastSerial}`));
+  return cgroups && new ServiceCgroup(cgroups.create(name));
 }
 
 async function gatewayCgroup(

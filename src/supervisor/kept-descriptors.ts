@@ -12,6 +12,13 @@ const MAX_NAME_LENGTH = 255;
  */
 const NAMES_LIMIT = 120 * 1024;
 
+/** What an upgraded supervisor goes on with. */
+export interface KeptState {
+  readonly passed: readonly { readonly name: string; readonly fds: readonly number[] }[];
+  /** Of what is kept. */
+  readonly names: readonly string[];
+}
+
 /**
  * What the service manager keeps for the next rouse when this one ends, however it ends: its
  * descriptor store (FileDescriptorStoreMax= in systemd.service(5)). The next one finds it among the
@@ -45,6 +52,16 @@ export class KeptDescriptors {
       }
     }
     this.passed = passed;
+  }
+
+  state(): KeptState {
+    const passed = [...this.passed].map(([name, fds]) => ({ name, fds }));
+    return { passed, names: [...this.#names] };
+  }
+
+  /** Goes on with what an earlier self has had kept; what was passed to that one is to be given to the constructor. */
+  restore({ names }: KeptState): void {
+    for (const name of names) this.#addName(name);
   }
 
   /** Whether there is somebody who may keep descriptors. */

@@ -53,6 +53,19 @@ export class KeptRecords {
     return found.sort((a, b) => a.serial - b.serial);
   }
 
+  /** The number of the file that is kept; null: there is none. */
+  state(): number | null {
+    return this.#fd === null ? null : this.#serial;
+  }
+
+  /** Replaces the file of an earlier self by one with these. */
+  restore(serial: number | null, records: Iterable<readonly [string, KeptRecord]>): void {
+    if (serial === null) return;
+    this.#serial = serial;
+    for (const [service, record] of records) this.#lines.set(service, lineOf(service, record));
+    this.#rewrite(this.#name);
+  }
+
   /** Whether anybody keeps them. */
   get isPossible(): boolean {
     return this.kept.isPossible;

@@ -42,6 +42,9 @@ interface Entry extends BoundSocket {
   readonly keptAs: string | null;
 }
 
+/** What an upgraded supervisor goes on with: each with the listener's name, and the address's key. */
+export type SocketsState = readonly (Entry & { readonly listener: string; readonly key: string })[];
+
 type OwnAddress = Exclude<ListenAddress, { kind: 'systemd' }>;
 const KEPT = 'listen';
 
@@ -61,6 +64,18 @@ export class ListenerSockets {
     /** The last supervisor of this runtime directory didn't end by itself. */
     private readonly afterCrash: boolean,
   ) {}
+
+  state(): SocketsState {
+    return [...this.#open].flatMap(([listener, entries]) =>
+      [...entries].map(([key, entry]) => ({ ...entry, listener, key })),
+    );
+  }
+
+  /** Goes on with the sockets of an earlier self. */
+  restore(state: SocketsState): void {
+    for (const { listener, key, ...entry } of state)
+      this.#entriesOf({ name: listener }).set(key, entry);
+  }
 
   /** Takes up, before anything is bound, those of the last rouse that this listener wants again. */
   resume(listener: Bindable, ipv4Ports: ReadonlySet<number>): void {
@@ -102,7 +117,7 @@ export class ListenerSockets {
     return names;
   }
 
-  #entriesOf({ name }: Bindable): Map<string, Entry> {
+  #entriesOf({ name }: Pick<Bindable, 'name'>): Map<string, Entry> {
     const entries = this.#open.get(name) ?? new Map<string, Entry>();
     this.#open.set(name, entries);
     return entries;

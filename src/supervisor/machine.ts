@@ -8,17 +8,29 @@ import {
   findUnenforceable,
   isCountedByUser,
 } from './capabilities.js';
-import { CgroupTree } from './cgroup-tree.js';
+import { CgroupTree, type CgroupTreeState } from './cgroup-tree.js';
 import { findMissingCpus, findUnpinnedGateways } from './cpu-demands.js';
-import { findIsolation, type Isolation, type IsolationSettings } from './isolation.js';
+import {
+  findIsolation,
+  type Isolation,
+  type IsolationSettings,
+  knownIsolation,
+} from './isolation.js';
 import { Launchers } from './launchers.js';
 import type { CgroupLimits, ServiceCgroup } from './service-cgroup.js';
-import type { Vps } from './vps.js';
+import { restoreVps, type Vps, type VpsState } from './vps.js';
 
 export type MachineSettings = Omit<IsolationSettings, 'cgroups'> & {
   /** Root of a user namespace only (user_namespaces(7)), or no root at all. */
   readonly isRootless: boolean;
 };
+
+/** What an upgraded supervisor goes on with. */
+export interface MachineState {
+  readonly whyNoIsolation: string | null;
+  readonly home: VpsState | null;
+  readonly cgroups: CgroupTreeState | null;
+}
 
 type Rlimits = Service['run']['rlimits'];
 
@@ -35,14 +47,20 @@ export class Machine {
   ) {}
 
   /** Rejects with a `RouseError` of code `isolation` where `enforce: required` can't be kept. */
-  static async open(settings: MachineSettings): Promise<Machine> {
+  static async open(
+    settings: MachineSettings,
+    earlier: MachineState | null = null,
+  ): Promise<Machine> {
     const { enforce, isRootless, log } = settings;
     const cgroups = enforce === 'none' ? 'enforce: none' : await openCgroups();
     const tree = typeof cgroups === 'string' ? null : cgroups;
+    if (earlier?.cgroups) tree?.restore(earlier.cgroups);
     try {
-      const isolation = await findIsolation({ ...settings, cgroups: tree });
+      const isolation = earlier
+        ? knownIsolation({ ...settings, cgroups: tree }, earlier.whyNoIsolation)
+        : await findIsolation({ ...settings, cgroups: tree });
       const isHeld = isolation.planFor !== null;
-      const home = isRootless && isHeld ? await isolation.buildGatewayVps('home', []) : null;
+      const home = isRootless && isHeld ? await openHome(isolation, earlier) : null;
       const options = {
         homePidfd: home?.target.vpsPidfd ?? null,
         isFiltered: enforce !== 'none',
@@ -66,6 +84,14 @@ export class Machine {
       await tree?.close();
       throw error;
     }
+  }
+
+  state(): MachineState {
+    return {
+      whyNoIsolation: this.isolation.whyNot,
+      home: this.home?.state() ?? null,
+      cgroups: this.cgroups?.state() ?? null,
+    };
   }
 
   /** What isolates gateways, in words. */
@@ -159,6 +185,10 @@ export class Machine {
     await this.home?.dispose();
     await this.cgroups?.close();
   }
+}
+
+function openHome(isolation: Isolation, earlier: MachineState | null): Vps | Promise<Vps> {
+  return earlier?.home ? restoreVps(earlier.home) : isolation.buildGatewayVps('home', []);
 }
 
 async function openCgroups(): Promise<CgroupTree | string> {

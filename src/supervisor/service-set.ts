@@ -4,10 +4,11 @@ import type { Logger } from '../base/log.js';
 import type { Underway } from '../base/underway.js';
 import type { Config, Service } from '../config/model.js';
 import type { StateEvent } from '../ipc/admin-api.js';
+import type { DriverState, HolderFinder } from './driver-state.js';
 import type { InstanceFactory } from './instance-factory.js';
 import { JournalOutput, type JournalWriter } from './journal-output.js';
-import { KEPT_COLD_STARTS, type KeptRecords } from './kept-records.js';
-import { OutputLog, type OutputLogOptions } from './output-log.js';
+import { KEPT_COLD_STARTS, type KeptRecord, type KeptRecords } from './kept-records.js';
+import { OutputLog, type OutputLogOptions, type OutputState } from './output-log.js';
 import { ServiceDriver } from './service-driver.js';
 import type { StartQueue } from './start-queue.js';
 import { longestStopMs, stopOrder } from './stop-order.js';
@@ -27,6 +28,18 @@ export interface ServiceSetSettings {
   readonly log: Logger;
 }
 
+/** The services, as an upgraded supervisor goes on with them. Times are by the wall clock. */
+export interface ServiceSetState {
+  readonly openedAtMs: number;
+  readonly addedAtMs: ReadonlyMap<string, number>;
+  /** Those that something has happened to. */
+  readonly touched: readonly {
+    readonly name: string;
+    readonly driver: DriverState;
+    readonly output: OutputState;
+  }[];
+}
+
 /** How often it is looked whether processes on connections have ended, while they are waited for. */
 const DRAIN_LOOK_MS = 50;
 
@@ -44,8 +57,8 @@ export class ServiceSet {
   /** Those that the config has, by name. */
   #configured: ReadonlyMap<string, Service> = new Map();
   /** Since when the config has them, where that isn't the start. */
-  readonly #addedAtMs = new Map<string, number>();
-  readonly #openedAtMs = Date.now();
+  #addedAtMs = new Map<string, number>();
+  #openedAtMs = Date.now();
   #isClosing = false;
   /** Those that are stopped for good. */
   readonly #ending = new Set<string>();
@@ -66,6 +79,35 @@ export class ServiceSet {
       if (driver) driver.resume(record, record.isFailed);
       else this.settings.records.forget(name);
     }
+  }
+
+  state(): ServiceSetState {
+    const touched = [...this.#drivers].map(([name, service]) => {
+      // First the driver's: taking it reads the rest of what the service printed.
+      const driver = service.takeState();
+      return { name, driver, output: (this.#outputs.get(name) as OutputLog).state() };
+    });
+    return { openedAtMs: this.#openedAtMs, addedAtMs: this.#addedAtMs, touched };
+  }
+
+  /** Goes on with the services of an earlier self. */
+  restore(
+    { services }: Config,
+    { addedAtMs, openedAtMs, touched }: ServiceSetState,
+    finder: HolderFinder,
+  ): void {
+    this.#configured = byName(services);
+    this.#openedAtMs = openedAtMs;
+    this.#addedAtMs = new Map(addedAtMs);
+    for (const { name, driver, output } of touched) {
+      this.outputOf(name)?.restore(output);
+      this.find(name)?.restore(driver, finder);
+    }
+  }
+
+  /** What is kept of each that something has happened to. */
+  *records(): Generator<readonly [string, KeptRecord]> {
+    for (const [name, driver] of this.#drivers) yield [name, recordOf(driver)];
   }
 
   /** How many the config has. */
@@ -141,14 +183,9 @@ export class ServiceSet {
     return { onLine: (line) => output.add(line) };
   }
 
-  /** What it printed isn't kept: it is in its log. */
-  #note({ service, state, record }: ServiceDriver): void {
+  #note(driver: ServiceDriver): void {
     const { records } = this.settings;
-    if (!records.isPossible) return;
-    const { failures, ...others } = record.state(KEPT_COLD_STARTS);
-    const last = failures.last && { ...failures.last, output: [] };
-    const isFailed = state === 'failed';
-    records.note(service.name, { ...others, failures: { ...failures, last }, isFailed });
+    if (records.isPossible) records.note(driver.service.name, recordOf(driver));
   }
 
   /** It was in use: likelier than others it will be again. */
@@ -241,4 +278,11 @@ export class ServiceSet {
 
 function byName(services: readonly Service[]): ReadonlyMap<string, Service> {
   return new Map(services.map((service) => [service.name, service]));
+}
+
+/** What it printed isn't kept: it is in its log. */
+function recordOf({ state, record }: ServiceDriver): KeptRecord {
+  const { failures, ...others } = record.state(KEPT_COLD_STARTS);
+  const last = failures.last && { ...failures.last, output: [] };
+  return { ...others, failures: { ...failures, last }, isFailed: state === 'failed' };
 }

@@ -1,75 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, RouseError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import { Underway } from '../base/underway.js';
 import { diffConfigs } from '../config/diff.js';
 import type { Config, GatewaySettings, Service } from '../config/model.js';
 import type { IsolationRow, ReloadReport } from '../ipc/admin-api.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { describeReload, ipv4PortsOf, keepUnchanged } from './config-changes.js';
-import { createEgress } from './create-egress.js';
 import type { EgressDoors } from './egress-doors.js';
-import type { GatewayProgramSettings } from './gateway-program.js';
-import { GatewaySet } from './gateway-set.js';
+import type { GatewaySet } from './gateway-set.js';
 import { shareFor } from './gateway-share.js';
 import { Identities } from './identities.js';
-import { InstanceFactory } from './instance-factory.js';
 import { reportIsolation } from './isolation-report.js';
-import type { JournalWriter } from './journal-output.js';
-import { KeptDescriptors } from './kept-descriptors.js';
-import { KeptRecords } from './kept-records.js';
-import { ListenerSockets, METRICS_LISTENER, metricsListener } from './listener-sockets.js';
+import { metricsListener } from './listener-sockets.js';
 import { Machine } from './machine.js';
-import { Reach } from './reach.js';
-import type { ServiceManager } from './service-manager.js';
-import { ServiceSet } from './service-set.js';
-import { StartQueue } from './start-queue.js';
-import { makeStateDirectory } from './state-directory.js';
-import { TrafficCounters } from './traffic-counters.js';
-import { VpsStore } from './vps-store.js';
+import { checkSurvival, whenAtRest } from './rest.js';
+import type { ServiceSet } from './service-set.js';
+import { buildParts, type SupervisorParts, type SupervisorSettings } from './supervisor-parts.js';
+import {
+  restoreSupervisorState,
+  type SupervisorState,
+  takeSupervisorState,
+} from './supervisor-state.js';
+import type { TrafficCounters } from './traffic-counters.js';
 
-export interface SupervisorSettings extends Omit<GatewayProgramSettings, 'openLog'> {
-  readonly config: Config;
-  readonly runtimeDir: string;
-  readonly stateDir: string;
-  /** Where rouse itself is installed. */
-  readonly packageRoot: string;
-  /** The gateway's program, a file of the package. */
-  readonly gatewayProgram: string;
-  /** The egress process's program, likewise. */
-  readonly egressProgram: string;
-  /** Environment of gateways: how they log. */
-  readonly gatewayEnvironment: Readonly<Record<string, string>>;
-  /** Descriptors that were passed to this process, by name (sd_listen_fds_with_names(3)). */
-  readonly inheritedSockets: ReadonlyMap<string, readonly number[]>;
-  readonly manager: ServiceManager;
-  /** Gets what services print, and what gateways log; null: there is none. */
-  readonly journal: JournalWriter | null;
-  readonly afterCrash: boolean;
-  /** Root of a user namespace only (user_namespaces(7)). */
-  readonly isRootless: boolean;
-  readonly log: Logger;
-}
+/** How often it is looked whether gateways that failed to start after an upgrade have come up. */
+const RETIRE_LATER_MS = 1000;
 
 /**
  * The privileged process: owns the listening sockets, the VPSs, the services' lives and the
  * gateways. It reads nothing that came from a client.
  */
 export class Supervisor {
-  readonly counters = new TrafficCounters();
+  readonly counters: TrafficCounters;
   readonly services: ServiceSet;
   readonly gateways: GatewaySet;
+  readonly egress: EgressDoors;
   /** Set by who can render them. */
   renderMetrics: () => Promise<string> = async () => '';
-  readonly #underway = new Underway();
-  readonly #kept: KeptDescriptors;
-  readonly #records: KeptRecords;
-  readonly #listeners: ListenerSockets;
-  /** The one socket on which the first gateway serves metrics. */
-  readonly #metrics: ListenerSockets;
-  readonly #startQueue: StartQueue;
-  readonly egress: EgressDoors;
-  readonly #store: VpsStore;
-  readonly #instances: InstanceFactory;
+  readonly #parts: SupervisorParts;
   readonly #certificates: CertificateWatch;
   #config: Config;
   #generation = 0;
@@ -81,62 +48,12 @@ export class Supervisor {
     readonly machine: Machine,
     private readonly identities: Identities,
   ) {
-    const { config, journal, log, runtimeDir, stateDir } = settings;
-    const openLog = journal && (() => journal.openSocket());
-    const underway = this.#underway;
-    this.#config = config;
-    this.#kept = new KeptDescriptors(settings.inheritedSockets, settings.manager, (message) =>
-      log.warn(message),
-    );
-    this.#listeners = new ListenerSockets(this.#kept, settings.afterCrash);
-    this.#metrics = new ListenerSockets(this.#kept, settings.afterCrash);
-    this.#records = new KeptRecords(this.#kept);
-    this.#startQueue = new StartQueue(config.startParallel, underway);
-    const reach: Reach = new Reach(
-      {
-        listen: (name, sockets) => this.gateways.listen(name, sockets),
-        unlisten: (name) => this.gateways.unlisten(name),
-      },
-      log,
-    );
-    this.egress = createEgress({
-      ...{ runtimeDir, machine, identities, underway, log, openLog },
-      program: settings.egressProgram,
-      environment: settings.gatewayEnvironment,
-    });
-    this.#store = new VpsStore({
-      runtimeDir,
-      planFor: machine.isolation.planFor,
-      cgroups: machine.cgroups,
-      stateDirectoryOf: (service) => makeStateDirectory(service, stateDir, identities),
-      limit: (service, cgroup) => machine.limit(service, cgroup),
-      reach,
-      egress: this.egress,
-      underway,
-      log,
-    });
-    const store = this.#store;
-    this.#instances = new InstanceFactory({ store, identities, machine, underway });
-    this.services = new ServiceSet({
-      ...{ stateDir, journal, log, store, underway, startQueue: this.#startQueue },
-      records: this.#records,
-      instances: this.#instances,
-      onGone: (service, instance) => this.gateways.instanceGone(service, instance),
-    });
-    const { drivers } = this.services;
-    this.gateways = new GatewaySet({
-      program: { ...settings, openLog },
-      ...{ machine, identities },
-      surroundings: {
-        ...{ log, underway, counters: this.counters },
-        renderMetrics: () => this.renderMetrics(),
-        driverFor: (service) => this.services.driverFor(service),
-        drivers: () => drivers.values(),
-      },
-      socketsOf: (listener) => this.#listeners.of(listener),
-      reachSockets: () => reach.sockets,
-      metricsFd: () => this.#metrics.of(METRICS_LISTENER)[0]?.fd ?? null,
-    });
+    this.#config = settings.config;
+    this.#parts = buildParts(settings, machine, identities, () => this.renderMetrics());
+    this.counters = this.#parts.counters;
+    this.services = this.#parts.services;
+    this.gateways = this.#parts.gateways;
+    this.egress = this.#parts.egress;
     this.#certificates = new CertificateWatch(() => void this.#refreshCertificates());
   }
 
@@ -156,12 +73,72 @@ export class Supervisor {
     }
   }
 
+  /** Goes on with all that an earlier self of this process has handed over; `complete` is to follow. */
+  static async restore(
+    settings: Omit<SupervisorSettings, 'config' | 'inheritedSockets' | 'afterCrash'>,
+    state: SupervisorState,
+  ): Promise<Supervisor> {
+    const { config, kept } = state;
+    const inheritedSockets = new Map(kept.passed.map(({ name, fds }) => [name, fds]));
+    const identities = new Identities(settings.stateDir);
+    const machine = await Machine.open({ ...settings, enforce: config.enforce }, state.machine);
+    const full = { ...settings, config, inheritedSockets, afterCrash: false };
+    const supervisor = new Supervisor(full, machine, identities);
+    supervisor.#generation = state.generation;
+    restoreSupervisorState(supervisor.#parts, state);
+    return supervisor;
+  }
+
+  /** After `restore`: gateways of this version take the place of the earlier ones. Rejects where they aren't ready in time: those serve on until they are. */
+  complete(): Promise<void> {
+    return this.#inTurn(async () => {
+      const config = this.#config;
+      await this.egress.configure(config).catch(() => {});
+      this.#certificates.watch(config);
+      this.services.prepareSpares();
+      try {
+        await this.gateways.startOrRetry(config, this.#generation);
+      } catch (error) {
+        void this.#retireLater();
+        throw error;
+      }
+      this.gateways.retireEarlier(config.upgradeTimeoutMs);
+    });
+  }
+
+  async #retireLater(): Promise<void> {
+    while (!this.#isClosing) {
+      await delay(RETIRE_LATER_MS, null, { ref: false });
+      const isReady = await this.gateways.untilReady(this.#generation).then(
+        () => true,
+        () => false,
+      );
+      if (isReady) return this.gateways.retireEarlier(this.#config.upgradeTimeoutMs);
+    }
+  }
+
+  /**
+   * Comes to rest and calls `replace` with what the program that takes over needs; it returns only
+   * where that failed, by an error, and all goes on as before. Rejects with that, or with a
+   * `RouseError` of code `upgrade` where this doesn't come to rest, or may not.
+   */
+  handOver(replace: (state: SupervisorState) => never): Promise<void> {
+    return this.#inTurn(async () => {
+      checkSurvival(this.services);
+      await whenAtRest(this.#parts, () => {
+        if (this.#isClosing) throw new RouseError('upgrade', 'rouse is shutting down');
+        const [config, generation] = [this.#config, this.#generation];
+        replace(takeSupervisorState(this.#parts, { config, generation }));
+      });
+    });
+  }
+
   get config(): Config {
     return this.#config;
   }
 
   addressesOf(listener: string): string[] {
-    return this.#listeners.of(listener).map(({ address }) => address);
+    return this.#parts.listeners.of(listener).map(({ address }) => address);
   }
 
   gatewayOf(listener: string): GatewaySettings | undefined {
@@ -181,7 +158,7 @@ export class Supervisor {
     this.services.open(config);
     await this.#resumeListeners(config);
     await this.#bindListeners(config);
-    if (config.metrics) await this.#metrics.open(metricsListener(config.metrics), new Set());
+    if (config.metrics) await this.#parts.metrics.open(metricsListener(config.metrics), new Set());
     this.#tellUnusedSockets();
     await this.egress.configure(config);
     await this.gateways.start(config, this.#generation);
@@ -192,19 +169,19 @@ export class Supervisor {
   /** What this config doesn't want of the last rouse's is closed before anything is bound. */
   async #resumeListeners(config: Config): Promise<void> {
     const ipv4Ports = ipv4PortsOf(config);
-    for (const listener of config.listeners) this.#listeners.resume(listener, ipv4Ports);
-    if (config.metrics) this.#metrics.resume(metricsListener(config.metrics), new Set());
-    await this.#kept.dropRest();
+    for (const listener of config.listeners) this.#parts.listeners.resume(listener, ipv4Ports);
+    if (config.metrics) this.#parts.metrics.resume(metricsListener(config.metrics), new Set());
+    await this.#parts.kept.dropRest();
   }
 
   async #bindListeners(config: Config): Promise<void> {
     const ipv4Ports = ipv4PortsOf(config);
-    for (const listener of config.listeners) await this.#listeners.open(listener, ipv4Ports);
+    for (const listener of config.listeners) await this.#parts.listeners.open(listener, ipv4Ports);
   }
 
   #tellUnusedSockets(): void {
-    const unused = new Set(this.#metrics.unused);
-    for (const name of this.#listeners.unused.filter((each) => unused.has(each))) {
+    const unused = new Set(this.#parts.metrics.unused);
+    for (const name of this.#parts.listeners.unused.filter((each) => unused.has(each))) {
       const what = `nobody accepts from the sockets that systemd passed as ${name}`;
       this.settings.log.warn(`${what}: name them (address: systemd:${name}), or stop their unit`);
     }
@@ -216,9 +193,14 @@ export class Supervisor {
 
   /** Puts the config that `load` gives into effect. Rejects with a `RouseError`, and the old one goes on unchanged. */
   reload(load: () => Promise<Config>): Promise<ReloadReport> {
-    const change = this.#changing.then(async () => this.#reload(await load()));
-    this.#changing = change.catch(() => {});
-    return change;
+    return this.#inTurn(async () => this.#reload(await load()));
+  }
+
+  /** Changes happen one after the other. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(change);
+    this.#changing = result.catch(() => {});
+    return result;
   }
 
   async #reload(wanted: Config): Promise<ReloadReport> {
@@ -232,17 +214,17 @@ export class Supervisor {
     try {
       await this.#bindListeners(config);
     } catch (error) {
-      this.#listeners.retain(old.listeners);
+      this.#parts.listeners.retain(old.listeners);
       throw error;
     }
     this.#config = config;
     this.#generation += 1;
-    this.#startQueue.resize(config.startParallel);
+    this.#parts.startQueue.resize(config.startParallel);
     // What fails is said in the log, and tried again.
     await this.egress.configure(config).catch(() => {});
     this.services.change(config);
     const closeSockets = () => {
-      const changed = this.#listeners.retain(config.listeners);
+      const changed = this.#parts.listeners.retain(config.listeners);
       this.#tellUnusedSockets();
       return changed;
     };
@@ -268,7 +250,7 @@ export class Supervisor {
   }
 
   async #refreshCertificates(): Promise<void> {
-    this.#changing = this.#changing.then(async () => {
+    await this.#inTurn(async () => {
       try {
         this.#generation += 1;
         this.gateways.configure(this.#config, this.#generation);
@@ -277,7 +259,6 @@ export class Supervisor {
         this.settings.log.error(`certificates stay as they were: ${messageOf(error)}`);
       }
     });
-    await this.#changing;
   }
 
   /** How long `stop` may take at most, in milliseconds, without what it takes to clean up. */
@@ -293,16 +274,16 @@ export class Supervisor {
     this.#certificates.close();
     const drained = this.gateways.drain(drainUntil);
     // Who comes now isn't left to wait in a queue that nobody will accept from.
-    this.#listeners.close();
+    this.#parts.listeners.close();
     await drained;
     await this.services.drain(drainUntil);
-    this.#metrics.close();
+    this.#parts.metrics.close();
     await this.services.stop(hurry);
     await this.gateways.close();
-    await this.#store.close();
+    await this.#parts.store.close();
     await this.egress.close();
     await this.services.finish();
-    this.#records.close();
+    this.#parts.records.close();
     await this.machine.close();
   }
 }

@@ -17,10 +17,27 @@ const NOTHING: ServiceTraffic = {
   refusals: {},
 };
 
+type Epochs<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
+
+/** What an upgraded supervisor goes on with. */
+export interface TrafficState {
+  readonly services: Epochs<ServiceCounters>;
+  readonly listeners: Epochs<ListenerCounters>;
+}
+
 /** What the gateways counted: gauges end with the gateway that reported them, totals stay. */
 export class TrafficCounters {
   readonly #services = new Map<string, Map<string, ServiceCounters>>();
   readonly #listeners = new Map<string, Map<string, ListenerCounters>>();
+
+  state(): TrafficState {
+    return { services: this.#services, listeners: this.#listeners };
+  }
+
+  restore({ services, listeners }: TrafficState): void {
+    copy(services, this.#services);
+    copy(listeners, this.#listeners);
+  }
 
   /** `epoch` names one life of a gateway: its counters start at 0. */
   report(
@@ -75,6 +92,10 @@ export class TrafficCounters {
 }
 
 const PAST = '';
+
+function copy<T>(from: Epochs<T>, to: Map<string, Map<string, T>>): void {
+  for (const [name, epochs] of from) to.set(name, new Map(epochs));
+}
 
 function put<T>(table: Map<string, Map<string, T>>, name: string, epoch: string, value: T): void {
   const epochs = table.get(name) ?? new Map<string, T>();

@@ -82,6 +82,15 @@ export function createSealedMemfd(name: string, content: Buffer): number {
   return checked(-1, 'seal a memory file');
 }
 
+/** As `readMemfd`, the bytes as they are, however many. */
+export function readMemfdBytes(fd: number): Buffer {
+  try {
+    return readFileSync(`/proc/self/fd/${fd}`);
+  } finally {
+    closeFd(fd);
+  }
+}
+
 /** Reads a memory file whole, wherever its offset stands, and closes it. Throws above `limitBytes`. */
 export function readMemfd(fd: number, limitBytes: number): string {
   try {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AdminClient } from '../../src/admin/client.js';
-import { type AdminServer, createAdminServer } from '../../src/admin/server.js';
+import { AdminServer } from '../../src/admin/server.js';
 import { runToEnd } from '../support/run-process.js';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { waitFor } from '../support/wait-for.js';
@@ -37,7 +37,7 @@ afterEach(async () => {
 
 function createServerHere(): AdminServer {
   const log = pino({ base: null }, { write: (line: string) => logged.push(line) });
-  return createAdminServer({ api, socketPath, mode: 0o660, gid: null, log });
+  return new AdminServer({ api, socketPath, mode: 0o660, gid: null, listeningFd: null, log });
 }
 
 async function ask(method: string, path: string, body = ''): Promise<[number, string]> {
@@ -244,8 +244,8 @@ describe('the socket file', () => {
   });
 
   test('a path that no socket can have is an error that says so', async () => {
-    const options = { api, mode: 0o660, gid: null, log: pino({ level: 'silent' }) };
-    const long = createAdminServer({ ...options, socketPath: `/tmp/${'x'.repeat(120)}/a` });
+    const options = { api, mode: 0o660, gid: null, listeningFd: null, log: pino({ level: 'silent' }) };
+    const long = new AdminServer({ ...options, socketPath: `/tmp/${'x'.repeat(120)}/a` });
     await expect(long.listen()).rejects.toThrow(/107 bytes.*--runtime-dir/);
   });
 

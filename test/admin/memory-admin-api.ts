@@ -7,6 +7,8 @@ import type {
   ServiceStatus,
   StateEvent,
   Status,
+  UpgradePlan,
+  UpgradeReport,
 } from '../../src/ipc/admin-api.js';
 import { sampleExplanation, sampleStatus } from './sample-status.js';
 
@@ -72,6 +74,15 @@ export class MemoryAdminApi implements AdminApi {
     yield* ['first', 'sécond', 'third'].slice(-lines);
     if (!follow) return;
     for await (const event of this.events(signal)) yield event.reason;
+  }
+
+  async upgrade(): Promise<UpgradePlan> {
+    this.calls.push('upgrade');
+    return { from: '1.0.0', to: '1.1.0' };
+  }
+
+  async upgraded(): Promise<UpgradeReport> {
+    return { from: '1.0.0', to: '1.1.0', tookMs: 1200, reload: await this.reload() };
   }
 
   async reload(): Promise<ReloadReport> {

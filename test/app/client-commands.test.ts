@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type AdminServer, createAdminServer } from '../../src/admin/server.js';
+import { AdminServer } from '../../src/admin/server.js';
 import type { Status } from '../../src/ipc/admin-api.js';
 import { MemoryAdminApi } from '../admin/memory-admin-api.js';
 import { sampleStatus } from '../admin/sample-status.js';
@@ -16,11 +16,12 @@ let server: AdminServer;
 beforeEach(async () => {
   directory = makeTemporaryDirectory();
   api = new MemoryAdminApi();
-  server = createAdminServer({
+  server = new AdminServer({
     api,
     socketPath: join(directory.path, 'admin.sock'),
     mode: 0o660,
     gid: null,
+    listeningFd: null,
     log: pino({ level: 'silent' }),
   });
   await server.listen();

@@ -216,13 +216,44 @@ export function httpCases(createEngine: EngineFactory): void {
     await using busy = await RawClient.connect({ port: rig.port('web') });
     await busy.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
     await waitFor(() => rig.host.demands[0] && server.server.listenerCount('request') && answer);
-    const drained = rig.engine.drain(false);
+    const drained = rig.engine.drain(false, false);
     await idle.readToEnd();
     await waitFor(() => {
       answer();
       return busy.received.length > 0;
     });
     expect((await busy.readToEnd()).toString()).toMatch(/Connection: close[\s\S]*done/);
+    idle.end();
+    busy.end();
+    await drained;
+  });
+
+  it('a replaced engine lets connections ask once more, and says that it is the last time', async () => {
+    let end = (): void => {};
+    await using server = await startHttpServer((request, response) => {
+      if (request.url !== '/slow') return response.end('done');
+      response.write('begun ');
+      end = () => response.end('slow');
+    });
+    await using rig = createHttpRig(createEngine, [server.port]);
+    const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`;
+    await using idle = await RawClient.connect({ port: rig.port('web') });
+    await idle.send(ask('/one'));
+    await idle.readText('done');
+    await using busy = await RawClient.connect({ port: rig.port('web') });
+    await busy.send(ask('/slow'));
+    await busy.readText('begun');
+    const drained = rig.engine.drain(false, true);
+    await idle.send(ask('/two'));
+    expect((await idle.readToEnd()).toString()).toMatch(
+      /done[\s\S]*200 OK[\s\S]*Connection: close[\s\S]*done/,
+    );
+    end();
+    await busy.readText('slow');
+    await busy.send(ask('/three'));
+    const answers = (await busy.readToEnd()).toString().split('HTTP/1.1 200 OK');
+    expect(answers[1]).not.toContain('Connection: close');
+    expect(answers[2]).toMatch(/Connection: close[\s\S]*done/);
     idle.end();
     busy.end();
     await drained;

@@ -71,7 +71,7 @@ export function tcpLifecycleCases(createEngine: EngineFactory): void {
     await client.send('a');
     await client.readText('a');
     let isDrained = false;
-    const drained = rig.engine.drain(false).then(() => {
+    const drained = rig.engine.drain(false, false).then(() => {
       isDrained = true;
     });
     await expect(RawClient.connect({ port: rig.port('db') })).rejects.toThrow('ECONNREFUSED');
@@ -95,7 +95,7 @@ export function tcpLifecycleCases(createEngine: EngineFactory): void {
       await each.send('a');
       await each.readText('a');
     }
-    const drained = rig.engine.drain(true);
+    const drained = rig.engine.drain(true, false);
     await expect(RawClient.connect({ port: rig.port('db') })).rejects.toThrow('ECONNREFUSED');
     client.end();
     await drained;

@@ -104,6 +104,11 @@ export const config = z.strictObject({
     'at once',
     'How long connections may take to end when rouse stops, or when a gateway is replaced. systemd waits for it, whatever `TimeoutStopSec=` says.',
   ),
+  upgrade_timeout: key(
+    duration.prefault('24h'),
+    'at once',
+    'How long connections that are open when rouse is upgraded may go on in the gateway that has them; new ones go to its successor.',
+  ),
   log: key(log.prefault({}), 'at once', 'What is logged.'),
   admin: key(admin.prefault({}), 'restart of rouse', 'The admin socket.'),
   metrics: key(metrics.optional(), 'restart of rouse', 'Metrics for Prometheus.', 'none'),

@@ -63,9 +63,13 @@ export class NativeEngine implements Engine {
   }
 
   unlisten(listener: string): void {
+    this.#closeAcceptors(listener);
+    this.#http.closeWhenIdle(listener, false);
+  }
+
+  #closeAcceptors(listener: string): void {
     for (const acceptor of this.#acceptors.get(listener) ?? []) acceptor.close();
     this.#acceptors.delete(listener);
-    this.#http.closeWhenIdle(listener);
   }
 
   update(config: GatewayConfig): void {
@@ -88,13 +92,13 @@ export class NativeEngine implements Engine {
     this.#context.spares.close(service, instance);
   }
 
-  drain(keepsReach: boolean): Promise<void> {
+  drain(keepsReach: boolean, keepsIdle: boolean): Promise<void> {
     this.#keepsReach = keepsReach;
     for (const [name, [first]] of this.#acceptors) {
       const isKept = keepsReach && first?.listener.fixedService != null;
-      if (!isKept) this.unlisten(name);
+      if (!isKept) this.#closeAcceptors(name);
     }
-    this.#http.closeWhenIdle(null);
+    this.#http.closeWhenIdle(null, keepsIdle);
     const tellOthers = this.#onDrained;
     return new Promise((resolve) => {
       this.#onDrained = () => {

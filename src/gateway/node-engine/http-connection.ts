@@ -34,6 +34,7 @@ export class HttpConnection extends Duplex {
   bytesOut = 0;
   /** The request at hand is the last one. */
   isLast = false;
+  #isNextLast = false;
 
   readonly #client: Socket;
   readonly #options: HttpConnectionOptions;
@@ -90,6 +91,7 @@ export class HttpConnection extends Duplex {
       this.close();
       return;
     }
+    this.isLast = this.#isNextLast;
     if (this.#framing.isHeld) this.#framing.continueHttp();
     this.#clock.noteProgress();
     this.#advance();
@@ -100,9 +102,11 @@ export class HttpConnection extends Duplex {
     this.#clock.awaitBody();
   }
 
-  /** Ends an idle connection now, a busy one after the answer. */
-  closeWhenIdle(): void {
-    if (this.isIdle) this.close();
+  /** Ends an idle connection now (`keepsIdle`: after its next answer, or when it has been idle for long), a busy one after the answer. */
+  closeWhenIdle(keepsIdle: boolean): void {
+    if (this.isIdle && !keepsIdle) this.close();
+    // Its answer may have promised that more requests are welcome: the next one says that it is the last.
+    else if (keepsIdle && this.head !== null) this.#isNextLast = true;
     else this.isLast = true;
   }
 

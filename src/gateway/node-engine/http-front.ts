@@ -69,11 +69,15 @@ export class HttpFront {
     this.#relay.closePooled(service, instance);
   }
 
-  /** Ends idle connections of a listener (null: of all), and busy ones after their answer. */
-  closeWhenIdle(listener: string | null): void {
+  /**
+   * Ends idle connections of a listener (null: of all), and busy ones after their answer. `keepsIdle`:
+   * those that were used a moment ago may bring one more request, which may be on its way.
+   */
+  closeWhenIdle(listener: string | null, keepsIdle: boolean): void {
     this.#isDraining ||= listener === null;
     for (const [connection, { client }] of this.#connections) {
-      if (listener === null || client.listener.name === listener) connection.closeWhenIdle();
+      if (listener === null || client.listener.name === listener)
+        connection.closeWhenIdle(keepsIdle);
     }
   }
 

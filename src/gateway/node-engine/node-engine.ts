@@ -67,7 +67,7 @@ class NodeEngine implements Engine {
   unlisten(listener: string): void {
     this.#listeners.get(listener)?.acceptor.close();
     this.#listeners.delete(listener);
-    this.#httpFront.closeWhenIdle(listener);
+    this.#httpFront.closeWhenIdle(listener, false);
   }
 
   update(config: GatewayConfig): void {
@@ -86,11 +86,11 @@ class NodeEngine implements Engine {
     this.#httpFront.closePooled(service, instance);
   }
 
-  drain(keepsReach: boolean): Promise<void> {
+  drain(keepsReach: boolean, keepsIdle: boolean): Promise<void> {
     this.#keepsReach = keepsReach;
     for (const { acceptor, settings } of this.#listeners.values())
       if (!keepsReach || !settings.isReach) acceptor.close();
-    this.#httpFront.closeWhenIdle(null);
+    this.#httpFront.closeWhenIdle(null, keepsIdle);
     const tellOthers = this.#onDrained;
     return new Promise((resolve) => {
       this.#onDrained = () => {

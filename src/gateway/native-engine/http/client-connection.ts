@@ -58,6 +58,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
   #state: State = 'open';
   /** The client itself has said that the request at hand is its last. */
   #isLastSaid = false;
+  #isNextLast = false;
   #hasServed = false;
   #hasEnded = false;
   #isReading = false;
@@ -216,6 +217,7 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.exchange = null;
     this.#hasServed = true;
     if (closes || this.isLast) return this.finish(isAllHere && this.#isLastSaid);
+    this.isLast = this.#isNextLast;
     if (this.framing?.isHeld) this.framing.continueHttp();
     this.lastMs = this.front.context.loop.nowMs;
     this.advance();
@@ -231,10 +233,12 @@ export class ClientConnection implements NativeConnection, EventHandler {
     this.finish();
   }
 
-  /** Ends an idle connection now, a busy one after the answer. */
-  closeWhenIdle(): void {
-    this.isLast = true;
-    if (!this.#isIdle) return;
+  /** Ends an idle connection now (`keepsIdle`: when it has been that as long as a request may take), a busy one after the answer. */
+  closeWhenIdle(keepsIdle: boolean): void {
+    // Its answer may have promised that more requests are welcome: the next one says that it is the last.
+    if (keepsIdle && this.exchange !== null) this.#isNextLast = true;
+    else this.isLast = true;
+    if (keepsIdle || !this.#isIdle) return;
     // Its next request may be here already, and the event that tells of it not yet.
     this.peer.isReadable = true;
     this.advance();

@@ -62,12 +62,15 @@ export class HttpFront {
     return path;
   }
 
-  /** Ends idle connections of a listener (null: of all), and busy ones after their answer. */
-  closeWhenIdle(listener: string | null): void {
+  /**
+   * Ends idle connections of a listener (null: of all), and busy ones after their answer. `keepsIdle`:
+   * those that were used a moment ago may bring one more request, which may be on its way.
+   */
+  closeWhenIdle(listener: string | null, keepsIdle: boolean): void {
     this.#isDraining ||= listener === null;
     for (const client of [...this.context.connections]) {
       if (!(client instanceof ClientConnection)) continue;
-      if (listener === null || client.listener.name === listener) client.closeWhenIdle();
+      if (listener === null || client.listener.name === listener) client.closeWhenIdle(keepsIdle);
     }
   }
 }
