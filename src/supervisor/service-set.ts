@@ -244,8 +244,9 @@ export class ServiceSet {
     while (!signal.aborted && [...this.#drivers.values()].some(isBusy)) await delay(DRAIN_LOOK_MS);
   }
 
+  /** Of all: one that never ran may be woken by those that stop before it. */
   #stopOrder(): ReturnType<typeof stopOrder> {
-    return stopOrder([...this.#drivers.values()].map(({ service }) => service));
+    return stopOrder([...this.all()].map(({ service }) => service));
   }
 
   /** How long `stop` may take, in milliseconds. */

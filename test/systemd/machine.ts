@@ -19,7 +19,7 @@ import { basename, join } from 'node:path';
 import { ROOT } from '../../scripts/prepare/root.mjs';
 import { ensureSystemdTree, TREE_MARK } from '../../scripts/test/systemd-tree.mjs';
 import { Cgroup, findCgroup } from '../../src/sys/cgroups.js';
-import { seeProcess } from '../support/processes.js';
+import { listDescendants, seeProcess } from '../support/processes.js';
 import { type ProcessEnd, runToEnd, TestProcess } from '../support/run-process.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -54,15 +54,19 @@ export function titled(name: string): string {
 }
 
 /**
- * In a mount namespace: a /run where nspawn leaves nothing on the host, and cgroup2 as nspawn wants
- * it where the host mounts it beside version 1. nspawn makes cgroups in the one that it is started
- * in, and dies with the test.
+ * The machine's surroundings, which end with the test, and everything in them: a pid namespace, and a
+ * mount namespace with a /run where nspawn leaves nothing on the host, and with cgroup2 where nspawn
+ * wants it, also when the host mounts it beside version 1. nspawn makes cgroups in the one that it is
+ * started in.
  */
+const SURROUND = 'setpriv --pdeathsig KILL unshare --pid --mount-proc --fork --kill-child'.split(
+  ' ',
+);
 const START = `
-  echo $$ >"$0" && mount -t tmpfs tmpfs /run &&
+  echo 0 >"$0" && mount -t tmpfs tmpfs /run &&
   if [ ! -e /sys/fs/cgroup/cgroup.procs ]; then
     umount --recursive /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  fi && exec setpriv --pdeathsig KILL systemd-nspawn "$@"`;
+  fi && exec systemd-nspawn "$@"`;
 
 let machines = 0;
 
@@ -179,22 +183,13 @@ function nspawnCommand(name: string, cgroup: Cgroup): string[] {
     '--console=pipe',
   ];
   const start = ['sh', '-c', START, join(cgroup.directory, 'cgroup.procs')];
-  return [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    ...start,
-    ...machine,
-    ...mounts,
-    '--boot',
-  ];
+  return [...SURROUND, ...start, ...machine, ...mounts, '--boot'];
 }
 
 /** The pid of the machine's process 1, once it is systemd in a root of its own. */
 async function untilLeads(nspawn: TestProcess): Promise<number> {
   try {
-    return await waitFor(() => childrenOf(nspawn.pid).find(isBootedSystemd), {
+    return await waitFor(() => findSystemd(nspawn.pid), {
       what: 'the machine to boot',
     });
   } catch (error) {
@@ -203,9 +198,8 @@ async function untilLeads(nspawn: TestProcess): Promise<number> {
   }
 }
 
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  return text.split(' ').filter(Boolean).map(Number);
+function findSystemd(ancestor: number): number | undefined {
+  return listDescendants(ancestor).find(({ pid }) => isBootedSystemd(pid))?.pid;
 }
 
 /** What has entered its namespaces only in part would let commands out to the host. */
