@@ -21,6 +21,8 @@ import {
 } from './state-log.js';
 import { type LifecycleEffect, type LifecycleEvent, nextTransition } from './state-table.js';
 
+/** Those in which a service may hold itself: with READY=1 at the earliest. */
+const AWAKE: ReadonlySet<ServiceState> = new Set(['starting', 'running', 'frozen']);
 const ASLEEP: ReadonlySet<ServiceState> = new Set(['stopped', 'failed']);
 
 export interface DriverSettings extends ServiceRunSettings {
@@ -136,7 +138,10 @@ export class ServiceDriver {
 
   #holdItself(isHeld: boolean): void {
     if (!isHeld) this.#use.release(ITSELF, 0);
-    else if (this.#state === 'running') this.#use.hold(ITSELF, null);
+    if (!isHeld || !AWAKE.has(this.#state)) return;
+    this.#use.hold(ITSELF, null);
+    // It said so just before it was frozen.
+    if (this.#state === 'frozen') this.#tell('wake-now', 'it holds itself awake');
   }
 
   /** A gateway died: its leases and its waiting end with it. */
@@ -187,7 +192,6 @@ export class ServiceDriver {
       leases: this.leases.size,
       demanded: this.#use.isAwaited,
       backoffOver: this.record.failures.isBackoffOver,
-      interruptible: false,
       cleanExit: this.#run.cleanExit,
       alive: this.#run.isAlive,
     });
@@ -338,6 +342,7 @@ export class ServiceDriver {
 
   #releaseInstance(): void {
     this.#run.release();
+    this.#use.clear();
     if (this.#state !== 'stopped') return;
     if (this.#run.readyAtMs !== null) this.record.failures.reset();
     this.settings.onAsleep(this.service);

@@ -56,8 +56,6 @@ export interface LifecycleContext {
   /** Somebody waits for a grant, the demand that is being told included. */
   readonly demanded: boolean;
   readonly backoffOver: boolean;
-  /** Stopping, and no stop signal was sent yet. */
-  readonly interruptible: boolean;
   /** `gone`: the instance's first process ended with exit code 0. */
   readonly cleanExit: boolean;
   /** There is an instance, or one is being made, whose `gone` was not told yet. */
@@ -88,7 +86,6 @@ const when =
 const unused: Test = ({ leases, demanded }) => leases === 0 && !demanded;
 const demanded: Test = (context) => context.demanded;
 const backoffOver: Test = (context) => context.backoffOver;
-const interruptible: Test = (context) => context.interruptible;
 const alive: Test = (context) => context.alive;
 
 const ignore = stay();
@@ -192,8 +189,9 @@ const TABLE: Readonly<Record<ServiceState, Readonly<Record<LifecycleEvent, Cell>
     'backoff-over': ignore,
   },
   stopping: {
-    demand: when(interruptible, to('running', 'grant'), ignore),
-    'wake-now': when(interruptible, to('running', 'grant', 'arm-idle'), ignore),
+    // Nothing takes a signal back: who comes now waits, and `gone` starts the service again at once.
+    demand: ignore,
+    'wake-now': ignore,
     ready: ignore,
     // A start that was under way when it was told to stop, and never got a process.
     'start-failed': when(alive, ignore, stopped),

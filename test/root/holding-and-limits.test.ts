@@ -73,6 +73,27 @@ describe.skipIf(whyNoIsolation !== null)(titled('keeping a service awake'), () =
     await say('ROUSE_HOLD=0');
     await running.untilState('holder', 'stopped');
   });
+
+  test('a service that holds itself in the datagram that says it is ready stays awake', async () => {
+    await using running = await RunningRouse.start({
+      listeners: listenersOf({ talk: 'tcp' }),
+      services: {
+        holder: serviceOf(['holds-itself.pl', 3000, 'READY=1\nROUSE_HOLD=1'], {
+          routes: [{ listener: 'talk' }],
+          ready: 'notify',
+          idle: { stop: '10ms', hold: true },
+        }),
+      },
+    });
+    await running.rouse.wake('holder');
+    expect(await holdersOf(running, 'holder')).toEqual(['the service itself']);
+    const client = await RawClient.connect({ port: await running.port('talk') });
+    await client.send('ROUSE_HOLD=0\n');
+    await client.readText('said');
+    client.socket.destroy();
+    await running.untilState('holder', 'stopped');
+    expect((await running.service('holder')).starts).toBe(1);
+  });
 });
 
 describe.skipIf(whyNoIsolation !== null)(titled('limits that change while a service runs'), () => {

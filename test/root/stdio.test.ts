@@ -67,6 +67,15 @@ describe.skipIf(whyNoIsolation !== null)(titled('stdio: a process a connection')
     for (const { socket } of clients) socket.destroy();
   });
 
+  test('a process that fails is no failure of the service: the next client gets one of its own', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      await using client = await connect('both');
+      expect((await client.readToEnd()).toString()).toBe('to the client\n');
+    }
+    expect(await running.service('both')).toMatchObject({ failures: 0, failure: null, starts: 1 });
+    expect(running.changes('both', 'failed')).toEqual([]);
+  });
+
   test('the environment tells who is connected to what', async () => {
     const [four = '', six = ''] = await running.rouse.addresses('env');
     const portOf = (address: string) => address.slice(address.lastIndexOf(':') + 1);

@@ -96,7 +96,6 @@ export class SimulatedService {
       leases: this.#leases,
       demanded: this.waiting > 0,
       backoffOver: this.#backoffOver,
-      interruptible: false,
       cleanExit: this.#cleanExit,
       alive: this.#process !== 'none',
     });

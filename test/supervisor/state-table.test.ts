@@ -14,7 +14,6 @@ const QUIET: LifecycleContext = {
   leases: 0,
   demanded: false,
   backoffOver: false,
-  interruptible: false,
   cleanExit: false,
   alive: false,
 };
@@ -23,7 +22,6 @@ const contexts = fc.record({
   leases: fc.nat(2),
   demanded: fc.boolean(),
   backoffOver: fc.boolean(),
-  interruptible: fc.boolean(),
   cleanExit: fc.boolean(),
   alive: fc.boolean(),
 });
@@ -81,13 +79,6 @@ describe('the lifecycle', () => {
     const { state, effects } = step('stopping', 'gone', { demanded: true });
     expect(state).toBe('starting');
     expect(effects.at(-1)).toBe('start');
-  });
-
-  it('goes on running when a demand comes before the stop signal went out', () => {
-    expect(step('stopping', 'demand', { demanded: true, interruptible: true })).toEqual({
-      state: 'running',
-      effects: ['grant'],
-    });
   });
 
   it('closes the connections of a service that crashed, and refuses until the backoff is over', () => {
