@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CommandIo, Finish } from './command-io.js';
-import { loadInThread } from './load-in-thread.js';
+import { loadPlace } from './load-place.js';
 import { addServeFlags, type ServeFlags, serveOrAnswer } from './serve-config.js';
 
 /** Where the configuration is, where -c names no other. */
@@ -26,7 +26,7 @@ export function addServeCommand(program: Command, io: CommandIo, finish: Finish)
   addServeFlags(command).action(async (flags: ServeCommandFlags) => {
     const file = flags.config ?? DEFAULT_CONFIG_FILE;
     const base = flags.configBase ?? null;
-    const load = () => loadInThread({ file, base });
+    const load = () => loadPlace({ file, base });
     finish(await serveOrAnswer(io, load, flags));
   });
 }

@@ -7,7 +7,7 @@ import { LoadContext } from './load-context.js';
 import { isMap, mergeDefaults } from './merge-defaults.js';
 import type { Config, Listener, Service } from './model.js';
 import { type ConfigProblem, compareProblems, type KeyPath, type Position } from './problem.js';
-import { readFiles, readIncludes } from './read-files.js';
+import { type ReadOptions, readFiles, readIncludes, TooLarge } from './read-files.js';
 import { resolveGateways } from './resolve-gateways.js';
 import { checkAddressConflicts, resolveListener, resolveUnixPath } from './resolve-listener.js';
 import { resolveService } from './resolve-service.js';
@@ -40,20 +40,31 @@ export type Locate = (path: KeyPath) => Position;
  * takes a second reading.
  */
 export function loadConfig(file: string): LoadResult {
-  const { context, result } = load(file, true);
-  return context.isVague ? load(file, false).result : result;
+  const { context, result } = load(file, { isLean: true });
+  return context.isVague ? load(file, {}).result : result;
+}
+
+/** As {@link loadConfig}; null where it has more than so many bytes, with all that it includes. */
+export function loadSmallConfig(file: string, limitBytes: number): LoadResult | null {
+  try {
+    const { context, result } = load(file, { isLean: true, limitBytes });
+    return context.isVague ? load(file, {}).result : result;
+  } catch (error) {
+    if (error instanceof TooLarge) return null;
+    throw error;
+  }
 }
 
 /** As {@link loadConfig}, with a way to find out where a key stands. */
 export function loadLocatedConfig(file: string): LocatedResult {
-  const { context, result } = load(file, false);
+  const { context, result } = load(file, {});
   return result.ok ? { ...result, locate: (path) => context.position(path) } : result;
 }
 
-function load(file: string, isLean: boolean): { context: LoadContext; result: LoadResult } {
+function load(file: string, options: ReadOptions): { context: LoadContext; result: LoadResult } {
   const context = new LoadContext(new Marks(), file, dirname(resolve(file)));
-  context.root = readFiles(file, context, isLean);
-  return { context, result: finish(context, resolve(file), isLean) };
+  context.root = readFiles(file, context, options);
+  return { context, result: finish(context, resolve(file), options.isLean) };
 }
 
 /** As {@link loadConfig}, from an object of the same form; relative paths count from `baseDirectory`. */

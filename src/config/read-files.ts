@@ -15,13 +15,22 @@ const MAX_FILES = 100_000;
 const MAX_INCLUDE_DEPTH = 100;
 const MERGED_KEYS = ['listeners', 'services', 'gateways'] as const;
 
-/** Reads a file and all that it includes into one tree; what is wrong goes into `problems`. `isLean`: see `readPlainYaml`. */
+export interface ReadOptions {
+  /** See `readPlainYaml`. */
+  readonly isLean?: boolean;
+  /** Of all files together; beyond that `TooLarge` is thrown. */
+  readonly limitBytes?: number;
+}
+
+export class TooLarge extends Error {}
+
+/** Reads a file and all that it includes into one tree; what is wrong goes into `problems`. */
 export function readFiles(
   file: string,
   { marks, problems }: { readonly marks: Marks; readonly problems: ConfigProblem[] },
-  isLean: boolean,
+  options: ReadOptions,
 ): Record<string, unknown> {
-  const reader = new FileReader(marks, problems, isLean);
+  const reader = new FileReader(marks, problems, options);
   reader.read(file, null);
   return reader.root;
 }
@@ -44,11 +53,12 @@ class FileReader {
   #open: string[] = [];
   /** Whether the main file is being added: it may hold every key. */
   #isMain = true;
+  #sizeBytes = 0;
 
   constructor(
     private readonly marks: Marks,
     private readonly problems: ConfigProblem[],
-    private readonly isLean = false,
+    private readonly options: ReadOptions = {},
   ) {}
 
   /** `from`: the `include` that names the file; null for the main file. */
@@ -58,7 +68,7 @@ class FileReader {
     const text = this.#readText(file, from);
     if (text === null) return;
     const source = new Source(file, dirname(resolve(file)), text);
-    const result = readYaml(source, this.marks, this.isLean);
+    const result = readYaml(source, this.marks, this.options.isLean);
     if (!result.ok) {
       for (const { message, offset, relatedOffset } of result.problems) {
         const related = relatedOffset === undefined ? undefined : source.position(relatedOffset);
@@ -172,8 +182,12 @@ class FileReader {
         throw new Error('it is no file');
       if (status.size > MAX_FILE_BYTES)
         throw new Error(`it has more than ${formatSize(MAX_FILE_BYTES)}`);
+      this.#sizeBytes += status.size;
+      if (this.#sizeBytes > (this.options.limitBytes ?? Number.POSITIVE_INFINITY))
+        throw new TooLarge();
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(readFileSync(file));
     } catch (error) {
+      if (error instanceof TooLarge) throw error;
       const isEncoding =
         error instanceof TypeError &&
         'code' in error &&

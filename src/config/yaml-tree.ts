@@ -1,4 +1,5 @@
-import { isAlias, isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLError } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import type { Marks, Source } from './source.js';
 import { readPlainYaml } from './yaml-plain.js';
 import { resolvePlainScalar } from './yaml-scalar.js';
@@ -19,6 +20,14 @@ export type YamlResult =
 const MAX_ALIASED_NODES = 100_000;
 const MAX_DEPTH = 100;
 const TOO_DEEP = 'maps and lists are nested too deep';
+// Loaded when it is needed: most configurations are plain.
+const require = createRequire(import.meta.url);
+let loaded: typeof Yaml | null = null;
+function yaml(): typeof Yaml {
+  loaded ??= require('yaml') as typeof Yaml;
+  return loaded;
+}
+
 const CORE_TAG = /^(?:tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)|!)$/;
 
 /**
@@ -34,7 +43,7 @@ export function readYaml(source: Source, marks: Marks, isLean = false): YamlResu
 /** As {@link readYaml}, always by the `yaml` package. */
 export function readAnyYaml(source: Source, marks: Marks): YamlResult {
   try {
-    const document = parseDocument(source.text, {
+    const document = yaml().parseDocument(source.text, {
       version: '1.2',
       schema: 'core',
       uniqueKeys: false,
@@ -54,7 +63,7 @@ export function readAnyYaml(source: Source, marks: Marks): YamlResult {
   }
 }
 
-function describeFaults(faults: readonly YAMLError[]): YamlProblem[] {
+function describeFaults(faults: readonly Yaml.YAMLError[]): YamlProblem[] {
   // The parser runs out of stack and takes that for a fault of the text, several times.
   const tooDeep = faults.find(({ message }) => message.includes('call stack'));
   if (tooDeep !== undefined) return [{ message: `YAML: ${TOO_DEEP}`, offset: tooDeep.pos[0] }];
@@ -78,7 +87,7 @@ class TreeReader {
 
   read(node: unknown, depth: number): unknown {
     if (node === null || node === undefined) return null;
-    if (isAlias(node)) return this.#readAlias(node.source, offsetOf(node), depth);
+    if (yaml().isAlias(node)) return this.#readAlias(node.source, offsetOf(node), depth);
     if (this.#aliasDepth > 0) this.#aliasedNodes += 1;
     if (this.#aliasedNodes > MAX_ALIASED_NODES || depth > MAX_DEPTH) {
       return this.#fail(`${TOO_DEEP}, or aliases repeat too much`, node);
@@ -87,9 +96,11 @@ class TreeReader {
     if (tag !== undefined && !CORE_TAG.test(tag))
       return this.#fail(`the tag ${tag} is not supported`, node);
     if (anchor !== undefined) this.#anchors.set(anchor, node);
-    if (isScalar(node)) return scalarValue(node);
+    if (yaml().isScalar(node)) return scalarValue(node);
     this.#open.add(node);
-    const value = isSeq(node) ? this.#readList(node.items, depth) : this.#readMap(node, depth);
+    const value = yaml().isSeq(node)
+      ? this.#readList(node.items, depth)
+      : this.#readMap(node, depth);
     this.#open.delete(node);
     return value;
   }
@@ -119,7 +130,7 @@ class TreeReader {
 
   #readMap(node: unknown, depth: number): unknown {
     const map: Record<string, unknown> = {};
-    if (!isMap(node)) return this.#fail('this is no map', node);
+    if (!yaml().isMap(node)) return this.#fail('this is no map', node);
     for (const { key, value } of node.items) {
       const name = this.#readKey(key);
       if (name === null) continue;
@@ -141,7 +152,7 @@ class TreeReader {
   }
 
   #readKey(key: unknown): string | null {
-    const name = isScalar(key) ? (key.source ?? String(key.value)) : null;
+    const name = yaml().isScalar(key) ? (key.source ?? String(key.value)) : null;
     if (name !== null && name !== '__proto__') return name;
     this.#fail(name === null ? 'a key must be text' : 'this key is not allowed', key);
     return null;
@@ -155,14 +166,17 @@ class TreeReader {
   }
 }
 
-function scalarValue(node: Scalar): unknown {
-  const isPlain = node.type === Scalar.PLAIN && node.tag === undefined;
+function scalarValue(node: Yaml.Scalar): unknown {
+  const isPlain = node.type === yaml().Scalar.PLAIN && node.tag === undefined;
   return isPlain ? resolvePlainScalar(node.source ?? '') : node.value;
 }
 
 /** `key:` with nothing behind it. */
 function isAbsent(value: unknown): boolean {
-  return value === null || (isScalar(value) && value.source === '' && value.type === Scalar.PLAIN);
+  return (
+    value === null ||
+    (yaml().isScalar(value) && value.source === '' && value.type === yaml().Scalar.PLAIN)
+  );
 }
 
 function offsetOf(node: unknown): number {
