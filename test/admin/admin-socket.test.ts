@@ -244,7 +244,13 @@ describe('the socket file', () => {
   });
 
   test('a path that no socket can have is an error that says so', async () => {
-    const options = { api, mode: 0o660, gid: null, listeningFd: null, log: pino({ level: 'silent' }) };
+    const options = {
+      api,
+      mode: 0o660,
+      gid: null,
+      listeningFd: null,
+      log: pino({ level: 'silent' }),
+    };
     const long = new AdminServer({ ...options, socketPath: `/tmp/${'x'.repeat(120)}/a` });
     await expect(long.listen()).rejects.toThrow(/107 bytes.*--runtime-dir/);
   });
