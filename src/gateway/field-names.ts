@@ -15,8 +15,6 @@ export const TRAILER = 9;
 export const FOR_PROXY = 10;
 /** What proxies tell of those before them, under any name that a server may take for it. */
 export const FORWARDED = 11;
-export const AUTHORIZATION = 12;
-export const WWW_AUTHENTICATE = 13;
 
 /** Instead of a kind: why nobody may have such a field. */
 const REFUSED_TWIN = -1;
@@ -102,16 +100,12 @@ export function kindOfHeader(bytes: Uint8Array, start: number, end: number): num
 
 function kindOfLong(bytes: Uint8Array, start: number, end: number): number {
   switch (end - start) {
-    case 13:
-      if (isName(bytes, start, 'authorization')) return AUTHORIZATION;
-      break;
     case 14:
       if (isTwin(bytes, start, 'content-length')) {
         return isName(bytes, start, 'content-length') ? CONTENT_LENGTH : REFUSED_TWIN;
       }
       break;
     case 16:
-      if (isName(bytes, start, 'www-authenticate')) return WWW_AUTHENTICATE;
       if (isName(bytes, start, 'proxy-connection')) return FOR_PROXY;
       break;
     case 17:

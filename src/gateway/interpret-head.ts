@@ -1,8 +1,6 @@
 import { METHODS } from 'node:http';
-import { hasBoundScheme } from './bound-authentication.js';
 import { equalsName, HTAB } from './byte-classes.js';
 import {
-  AUTHORIZATION,
   CONNECTION,
   CONTENT_LENGTH,
   EXPECT,
@@ -104,13 +102,6 @@ function countDeciding(head: RequestHead, { kinds, offsetCount }: FieldSection):
         break;
       case EXPECT:
         lines.expect += 1;
-        break;
-      case AUTHORIZATION:
-        head.bindsConnection ||= hasBoundScheme(
-          head.bytes,
-          valueStart(head, index),
-          valueEnd(head, index),
-        );
     }
   }
   return hasTab;

@@ -59,8 +59,6 @@ export class RequestHead {
   /** Protocols that the client offers to change to, in lower case; null: none. */
   upgrade: readonly string[] | null = null;
   expectContinue = false;
-  /** It has credentials that hold for the connection they came on (RFC 4559 6, MS-NLMP). */
-  bindsConnection = false;
   #target: string | null = null;
   #host: string | null = null;
   #headers: readonly HeaderField[] | null = null;
@@ -77,7 +75,6 @@ export class RequestHead {
     this.framing = NO_BODY;
     this.upgrade = null;
     this.expectContinue = false;
-    this.bindsConnection = false;
     this.#target = null;
     this.#host = null;
     this.#headers = null;

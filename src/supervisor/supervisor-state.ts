@@ -11,7 +11,7 @@ import type { VpsStoreState } from './vps-store.js';
 
 /**
  * Changes whenever the form of what follows does, the configuration's model included: a program that
- * takes another form can't take over. A test has the form of each number.
+ * takes another form can't take over.
  */
 export const STATE_FORMAT = 1;
 

@@ -39,9 +39,9 @@ export function summarize(framing: RequestFraming, chunks: readonly Buffer[]): E
 /** What a head means. */
 function factsOf(head: RequestHead) {
   const { method, target, minorVersion, path, authority, host, port, framing } = head;
-  const { keepAlive, upgrade, expectContinue, bindsConnection, headers } = head;
+  const { keepAlive, upgrade, expectContinue, headers } = head;
   const first = { method, target, minorVersion, path, authority, host, port, framing };
-  return { ...first, keepAlive, upgrade, expectContinue, bindsConnection, headers };
+  return { ...first, keepAlive, upgrade, expectContinue, headers };
 }
 
 /** Cuts at the positions, each taken modulo the length. */

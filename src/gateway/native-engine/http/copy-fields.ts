@@ -3,6 +3,8 @@ import type { FieldTable } from '../../request-head.js';
 import { bytes, move } from './memory.js';
 
 const EMPTY_LINE_BYTES = 2;
+/** Of a body without a length, in either direction. */
+export const CHUNKED_LINE = Buffer.from('Transfer-Encoding: chunked\r\n');
 /** Kinds that a field may have (field-names.ts), and one for those that are dropped in any case. */
 const KINDS = 32;
 export const DROPPED = KINDS - 1;

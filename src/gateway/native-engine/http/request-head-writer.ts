@@ -13,7 +13,7 @@ import {
 } from '../../field-names.js';
 import type { RequestHead } from '../../request-head.js';
 import { headersForUpstream, type RequestOrigin } from '../../upstream-headers.js';
-import { copyFields, dropping, endLine } from './copy-fields.js';
+import { CHUNKED_LINE, copyFields, dropping, endLine } from './copy-fields.js';
 import type { ForwardingLines } from './forwarding-lines.js';
 import { bytes, OUTPUT_AT, OUTPUT_BYTES, put, SLOT_BYTES, stage } from './memory.js';
 
@@ -23,7 +23,6 @@ const FOR_CHUNKED = dropping(...NEVER_SENT_ON);
 const FOR_OLD = dropping(...NEVER_SENT_ON, TRAILER, EXPECT);
 
 const HOST_NAME = Buffer.from('Host');
-const CHUNKED_LINE = Buffer.from('Transfer-Encoding: chunked\r\n');
 const ONE = 0x31;
 
 /**

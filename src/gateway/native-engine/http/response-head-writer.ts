@@ -9,7 +9,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from '../../field-names.js';
-import { copyFields, dropping, endLine } from './copy-fields.js';
+import { CHUNKED_LINE, copyFields, dropping, endLine } from './copy-fields.js';
 import { bytes, move, OUTPUT_AT, put } from './memory.js';
 import type { ResponseScanner } from './response-scanner.js';
 
@@ -26,7 +26,6 @@ const DROPPED_OF_CHUNKED = dropping(...NEVER_SENT_ON, UPGRADE);
 const DROPPED_OF_UPGRADE = dropping(...NEVER_SENT_ON, TRAILER);
 const DROPPED_OF_CHUNKED_UPGRADE = dropping(...NEVER_SENT_ON);
 
-const CHUNKED_LINE = Buffer.from('Transfer-Encoding: chunked\r\n');
 const CONNECTION_LINES: Readonly<Record<string, Buffer>> = {
   close: Buffer.from('Connection: close\r\n'),
   'keep-alive': Buffer.from('Connection: keep-alive\r\n'),

@@ -1,12 +1,5 @@
-import { offersBoundScheme } from '../../bound-authentication.js';
 import { equalsName } from '../../byte-classes.js';
-import {
-  CONNECTION,
-  CONTENT_LENGTH,
-  KEEP_ALIVE,
-  TRANSFER_ENCODING,
-  WWW_AUTHENTICATE,
-} from '../../field-names.js';
+import { CONNECTION, CONTENT_LENGTH, KEEP_ALIVE, TRANSFER_ENCODING } from '../../field-names.js';
 import { splitList } from '../../list-value.js';
 import { DROPPED } from './copy-fields.js';
 import type { ResponseScanner } from './response-scanner.js';
@@ -23,8 +16,6 @@ export interface ResponseFacts {
   readonly keepAlive: boolean;
   /** When the server closes an idle connection, as it says (`Keep-Alive: timeout`); null: it doesn't. */
   readonly timeoutMs: number | null;
-  /** It asks for credentials that hold for the connection they come on (RFC 4559 6, MS-NLMP). */
-  readonly bindsConnection: boolean;
 }
 
 /** What decides, of the head at hand. */
@@ -36,7 +27,6 @@ class Deciding {
   closes = false;
   keepsAlive = false;
   timeoutMs: number | null = null;
-  bindsConnection = false;
   nominated: string[] | null = null;
 
   reset(): void {
@@ -47,7 +37,6 @@ class Deciding {
     this.closes = false;
     this.keepsAlive = false;
     this.timeoutMs = null;
-    this.bindsConnection = false;
     this.nominated = null;
   }
 }
@@ -82,7 +71,6 @@ export function interpretResponse(
     bytes: body === 'length' ? length : 0,
     keepAlive: !deciding.closes && body !== 'close' && (minorVersion === 1 || deciding.keepsAlive),
     timeoutMs: deciding.timeoutMs,
-    bindsConnection: deciding.bindsConnection,
   };
 }
 
@@ -114,9 +102,6 @@ function readDeciding(bytes: Buffer, base: number, { fields }: ResponseScanner):
         break;
       case KEEP_ALIVE:
         deciding.timeoutMs = readTimeout(bytes.toString('latin1', start, end));
-        break;
-      case WWW_AUTHENTICATE:
-        deciding.bindsConnection ||= offersBoundScheme(bytes.toString('latin1', start, end));
     }
   }
 }
