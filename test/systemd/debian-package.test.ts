@@ -8,21 +8,11 @@ import {
   whyNoPackage,
 } from '../package/debian-package-rig.js';
 import { makeTemporaryDirectory } from '../support/temporary-directory.js';
-import { GUEST_FIXTURES, Machine, titled, whyNoSystemd } from './machine.js';
+import { HELLO_CONFIG, Machine, titled, whyNoSystemd } from './machine.js';
 
 const TIMEOUT_MS = 180_000;
 const why = whyNoSystemd ?? whyNoPackage;
 const NEWER = '9.9.9';
-const SERVICE = {
-  listeners: { web: { address: '127.0.0.1:8080', protocol: 'http' } },
-  services: {
-    hello: {
-      routes: [{ listener: 'web' }],
-      run: { command: ['./http-hello.js', '3000'], directory: GUEST_FIXTURES },
-      upstream: 'tcp:3000',
-    },
-  },
-};
 
 /** The same package, as if the next version had been built. */
 async function buildNewer(file: string, directory: string): Promise<string> {
@@ -66,7 +56,7 @@ describe.skipIf(why !== null)(
       expect((await machine.run('systemctl is-active rouse')).stdout).toBe('inactive\n');
       expect((await machine.run('systemctl is-enabled rouse')).stdout).toBe('disabled\n');
       expect(await machine.check('rouse check')).toContain('/etc/rouse/rouse.yaml: ok');
-      await machine.write('/etc/rouse/services.d/hello.yaml', SERVICE);
+      await machine.write('/etc/rouse/services.d/hello.yaml', HELLO_CONFIG);
       await machine.check('systemctl enable --now rouse');
       expect(await machine.curl('http://127.0.0.1:8080/')).toContain('hello');
     });

@@ -29,6 +29,18 @@ const UNITS = '/usr/lib/systemd/system';
 /** The fixtures, as the machine sees them. */
 export const GUEST_FIXTURES = `${GUEST_ROUSE}/test/fixtures`;
 
+/** One HTTP server behind 127.0.0.1:8080 of the machine. */
+export const HELLO_CONFIG = {
+  listeners: { web: { address: '127.0.0.1:8080', protocol: 'http' } },
+  services: {
+    hello: {
+      routes: [{ listener: 'web' }],
+      run: { command: ['./http-hello.js', '3000'], directory: GUEST_FIXTURES },
+      upstream: 'tcp:3000',
+    },
+  },
+};
+
 const NAMESPACES = '--mount --uts --ipc --net --pid --cgroup --root --wd'.split(' ');
 const ENVIRONMENT = [
   'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

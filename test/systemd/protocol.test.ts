@@ -1,18 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../support/wait-for.js';
-import { GUEST_FIXTURES, Machine, titled, whyNoSystemd } from './machine.js';
+import { HELLO_CONFIG, Machine, titled, whyNoSystemd } from './machine.js';
 
-const CONFIG = {
-  enforce: 'required',
-  listeners: { web: { address: '127.0.0.1:8080', protocol: 'http' } },
-  services: {
-    hello: {
-      routes: [{ listener: 'web' }],
-      run: { command: ['./http-hello.js', '3000'], directory: GUEST_FIXTURES },
-      upstream: 'tcp:3000',
-    },
-  },
-};
+const CONFIG = { enforce: 'required', ...HELLO_CONFIG };
 
 /** As the unit is, in less time. */
 const IMPATIENT = '[Service]\nWatchdogSec=10s\nTimeoutStopSec=2s\n';
