@@ -61,9 +61,13 @@ describe.skipIf(why !== null)(
       expect(await machine.curl('http://127.0.0.1:8080/')).toContain('hello');
     });
 
-    test('a newer version is installed over it, and goes on serving', async () => {
+    test('a newer version takes over in place: the supervisor and its services stay', async () => {
+      const before = await statusOf(machine);
       await install('newer.deb');
+      const after = await statusOf(machine);
       expect(await machine.check('rouse --version')).toBe(`rouse ${NEWER}\n`);
+      expect(after.supervisor).toMatchObject({ pid: before.supervisor.pid, version: NEWER });
+      expect(after.services[0]).toMatchObject({ state: 'running', pid: before.services[0]?.pid });
       expect(await machine.curl('http://127.0.0.1:8080/')).toContain('hello');
     });
 
@@ -80,3 +84,12 @@ describe.skipIf(why !== null)(
     });
   },
 );
+
+interface SeenStatus {
+  readonly supervisor: { readonly pid: number; readonly version: string };
+  readonly services: readonly { readonly pid: number | null; readonly state: string }[];
+}
+
+async function statusOf(machine: Machine): Promise<SeenStatus> {
+  return JSON.parse(await machine.check('rouse status --json')) as SeenStatus;
+}
