@@ -94,8 +94,9 @@ test('a hold of a start that failed is none of the next one’s', async () => {
   const failed = driver.wake(BY_COMMAND);
   await settle();
   hold(true);
+  const refusal = expect(failed).rejects.toThrow('no');
   await fail();
-  await expect(failed).rejects.toThrow('no');
+  await refusal;
   expect(driver.leases.size).toBe(0);
   hold(true);
   expect(driver.leases.size).toBe(0);

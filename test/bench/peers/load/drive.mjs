@@ -1,7 +1,6 @@
 // A closed loop of clients on one epoll set: cheaper than any proxy, and every answer is compared.
 import { closeFd } from '../../../../dist/sys/descriptors.js';
 import { EPOLLIN, EPOLLOUT, Epoll } from '../../../../dist/sys/epoll.js';
-import { encodeSocketAddress } from '../../../../dist/sys/socket-address.js';
 import { createStreamSocket } from '../../../../dist/sys/sockets.js';
 import {
   EAGAIN,
@@ -39,7 +38,7 @@ class Client {
     this.exchange = run.makeExchange(this.number, this.sequence);
     if (this.fd >= 0) return this.send();
     this.fd = createStreamSocket('inet');
-    const errno = startConnecting(this.fd, run.name);
+    const errno = startConnecting(this.fd, run.target);
     if (errno !== 0) return this.fail(`connect: errno ${errno}`);
     sendAtOnce(this.fd);
     run.clients[this.fd] = this;
@@ -103,7 +102,7 @@ class Run {
   active = 0;
 
   constructor({ port, keepAlive, seconds, count }, makeExchange) {
-    this.name = encodeSocketAddress({ kind: 'inet', host: '127.0.0.1', port });
+    this.target = { host: '127.0.0.1', port };
     this.keepAlive = keepAlive;
     this.makeExchange = makeExchange;
     this.untilMs = performance.now() + seconds * 1000;

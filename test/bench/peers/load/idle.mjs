@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { closeFd } from '../../../../dist/sys/descriptors.js';
-import { encodeSocketAddress } from '../../../../dist/sys/socket-address.js';
 import { createStreamSocket } from '../../../../dist/sys/sockets.js';
 import {
   EAGAIN,
@@ -36,10 +35,10 @@ async function send(fd, request) {
   }
 }
 
-async function openOne(name, exchange) {
+async function openOne(target, exchange) {
   const fd = createStreamSocket('inet');
   open.push(fd);
-  startConnecting(fd, name);
+  startConnecting(fd, target);
   await send(fd, exchange.request);
   for (let isComplete = false; !isComplete; ) {
     const received = await receive(fd);
@@ -51,9 +50,9 @@ async function openOne(name, exchange) {
 /** Opens `idle` connections, each with one exchange, and leaves them open. */
 export async function openIdle(options) {
   const makeExchange = makeExchanges(options);
-  const name = encodeSocketAddress({ kind: 'inet', host: '127.0.0.1', port: options.port });
+  const target = { host: '127.0.0.1', port: options.port };
   for (let number = 0; number < options.idle; number += 1) {
-    await openOne(name, makeExchange(number, 1));
+    await openOne(target, makeExchange(number, 1));
   }
   return { count: open.length, failures: 0 };
 }
